@@ -1,0 +1,42 @@
+"""A checkpoint is one file: config, step, facts of the data, state dicts. Data only: loading runs no code."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
+
+NAME = "checkpoint.pt"
+
+
+def save(path: Path, c: RunConfig, step: int, data: dict, parts: dict, made: dict) -> None:
+    """`made`: the conditions it was made under, for the card: seconds of training, device, versions.
+
+    Written aside and renamed: a run killed at any moment leaves the previous checkpoint whole.
+    """
+    aside = path.with_suffix(".tmp")
+    state = {name: part.state_dict() for name, part in parts.items()}
+    head = {"kind": type(c).__name__, "config": asdict(c), "step": step, "data": data, "made": made}
+    torch.save(head | state, aside)
+    aside.replace(path)
+
+
+def load(run: str | Path, kind: type[RunConfig] | None = None) -> dict:
+    """The checkpoint of a run's folder (or the file itself), with `config` as a dataclass and `sha256` of the file.
+
+    Raises TrainingError where it is missing, damaged or of another kind.
+    """
+    path = Path(run) / NAME if Path(run).is_dir() else Path(run)
+    if not path.is_file():
+        raise TrainingError(f"There is no checkpoint at {path}. Train one with python -m dcgan.train_gan or train_dcnn.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        config = {"GanConfig": GanConfig, "DcnnConfig": DcnnConfig}[state["kind"]](**state["config"])
+    except Exception as error:  # torch raises a dozen kinds for a damaged file; a person needs to hear only one thing
+        raise TrainingError(f"{path} is not a checkpoint of this project, or it is damaged ({error}).") from error
+    if kind is not None and not isinstance(config, kind):
+        made_by = {"GanConfig": "train_gan", "DcnnConfig": "train_dcnn"}
+        raise TrainingError(f"{path} was made by {made_by[state['kind']]}; one of {made_by[kind.__name__]} is needed.")
+    return state | {"config": config, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -1,0 +1,138 @@
+"""Every knob of training in two frozen dataclasses; the command line is derived from them."""
+
+import argparse
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+
+class TrainingError(ValueError):
+    """Training cannot start or go on; its message is a sentence for the person who started it."""
+
+
+def knob(default, help: str, *, choices: tuple = ()):
+    """A field with its help (units included) and, where there are few, its allowed values."""
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What both trainers share: the pictures, the folder of the run, the machine."""
+
+    out: str = knob("", "folder of the run; the same command again resumes it")
+    data: str = knob("fashion-mnist", "fashion-mnist, cifar10, or a folder or zip of pictures (subfolders are classes)")
+    data_dir: str = knob("", "folder in which a named set is looked for first")
+    licence: str = knob("", "licence of the pictures, for the card (known for named sets)")
+    image_size: int = knob(0, "pixels per side, b x 2^k with b from 4 to 7; 0: the pictures' own, at most 64")
+    channels: int = knob(0, "1: grey, 3: colour, 0: as the pictures are", choices=(0, 1, 3))
+    validation: float = knob(1 / 12, "share of the training pictures held back to make choices on")
+    batch: int = knob(128, "pictures a step")
+    steps: int = knob(12_000, "updates in all")
+    tick: int = knob(500, "steps between checkpoints, log lines and picture grids")
+    seed: int = knob(0, "seed of weights, data order and noise")
+    device: str = knob("auto", "cuda, mps, cpu, or auto: the fastest there is")
+    precision: str = knob("fp32", "of convolutions; bf16 is faster on recent processors", choices=("fp32", "bf16"))
+    tensorboard: bool = knob(False, "also write TensorBoard events into the run's folder")
+
+    may_change = ("out", "data_dir", "licence", "tick", "device", "tensorboard")  # between a run and its resumption
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanConfig(RunConfig):
+    """Knobs of `python -m dcgan.train_gan`."""
+
+    preset: str = knob("paper", "recipe to start from; knobs given beside it win", choices=("paper",))
+    architecture: str = knob("dcgan", "of both networks", choices=("dcgan", "hourglass"))
+    conditional: bool = knob(True, "learn the classes, where there are any")
+    latent_dim: int = knob(100, "numbers in a latent (hourglass: always image_size x image_size)")
+    width: int = knob(64, "channels of the layer next to the picture; each further one has twice as many")
+    loss: str = knob("cross-entropy", "the game's loss", choices=("cross-entropy", "mse"))
+    lr_g: float = knob(2e-4, "Adam's step size for the generator")
+    lr_d: float = knob(2e-4, "Adam's step size for the critic")
+    beta1: float = knob(0.5, "Adam's first decay")
+    beta2: float = knob(0.999, "Adam's second decay")
+    ema: float = knob(0.999, "decay a step of the averaged generator, which is the one exported")
+
+    may_change = (*RunConfig.may_change, "steps", "preset")  # a GAN's run has no schedule: it may be trained on
+
+
+@dataclass(frozen=True, kw_only=True)
+class DcnnConfig(RunConfig):
+    """Knobs of `python -m dcgan.train_dcnn`."""
+
+    gan: tuple[str, ...] = knob((), "runs of train_gan whose generators make the fakes; none: learn the classes alone")
+    width: int = knob(32, "channels of the first convolutions; doubled after each pooling")
+    dropout: float = knob(0.2, "share of pooled features dropped")
+    loss: str = knob("cross-entropy", "of both heads", choices=("cross-entropy", "mse"))
+    lr: float = knob(2e-3, "AdamW's highest step size; warmed up, then a cosine to zero")
+    weight_decay: float = knob(0.02, "AdamW's decoupled L2")
+    steps: int = knob(6_000, "updates in all; the step size's schedule spans them")
+
+
+def image_size_factors(size: int) -> tuple[int, int]:
+    """b and k with size = b x 2^k, 4 <= b <= 7, k >= 1. Raises TrainingError where there are none."""
+    base, doublings = size, 0
+    while base > 7 and base % 2 == 0:
+        base, doublings = base // 2, doublings + 1
+    if not 4 <= base <= 7 or doublings == 0:
+        raise TrainingError(
+            f"--image-size {size} cannot be built: sizes are b x 2^k with b from 4 to 7, "
+            f"such as {', '.join(map(str, image_sizes_near(size)))}."
+        )
+    return base, doublings
+
+
+def image_sizes_up_to(largest: int) -> list[int]:
+    """Every size that the networks can have, smallest first, up to `largest`; at least the smallest."""
+    every = sorted(b << k for b in (4, 5, 6, 7) for k in range(1, 9))
+    return [size for size in every if size <= largest] or every[:1]
+
+
+def image_sizes_near(size: int) -> list[int]:
+    """The two sizes that the networks can have that are nearest to `size`, smallest first."""
+    return sorted(sorted(image_sizes_up_to(2 * size), key=lambda s: abs(s - size))[:2])
+
+
+PRESETS = {
+    # Radford, Metz and Chintala 2015, section 3, with the loop of pytorch/examples: one update of each network a step.
+    "paper": {"loss": "cross-entropy", "lr_g": 2e-4, "lr_d": 2e-4, "beta1": 0.5, "beta2": 0.999, "batch": 128},
+}
+
+Config = TypeVar("Config", bound=RunConfig)
+
+
+def make_parser(kind: type[Config], prog: str, description: str) -> argparse.ArgumentParser:
+    """A parser with one option for each field of `kind`, defaults in the help."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    for f in dataclasses.fields(kind):
+        option, help = "--" + f.name.replace("_", "-"), f.metadata["help"]
+        if f.type is bool or isinstance(f.default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
+            continue
+        shown = f"{f.default:.4g}" if isinstance(f.default, float) else f.default
+        parser.add_argument(
+            option,
+            type=str if isinstance(f.default, tuple) else type(f.default),
+            nargs="+" if isinstance(f.default, tuple) else None,
+            choices=f.metadata["choices"] or None,
+            default=argparse.SUPPRESS,
+            required=f.name == "out",
+            help=help.replace("%", "%%") + ("" if f.default in ("", ()) else f" (default: {shown})"),
+        )
+    return parser
+
+
+def from_args(kind: type[Config], args: argparse.Namespace) -> Config:
+    """What was typed, over the preset, over the defaults."""
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(args).items()}
+    preset = next((f.default for f in dataclasses.fields(kind) if f.name == "preset"), None)
+    return kind(**PRESETS.get(given.get("preset", preset), {}) | given)
+
+
+def check(c: RunConfig) -> None:
+    """Raises TrainingError for a value that no run can have."""
+    for name in ("batch", "steps", "tick", "width", "latent_dim"):
+        if hasattr(c, name) and getattr(c, name) < 1:
+            raise TrainingError(f"--{name.replace('_', '-')} is {getattr(c, name)}; it must be at least 1.")
+    if not 0 <= c.validation < 1:
+        raise TrainingError(f"--validation is {c.validation}; it is a share, from 0 to below 1.")

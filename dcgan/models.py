@@ -1,0 +1,193 @@
+"""The networks.
+
+DCGAN: Radford, Metz and Chintala, Unsupervised representation learning with deep convolutional generative adversarial
+networks, 2015, section 3 and figure 1. Projection: Miyato and Koyama, cGANs with projection discriminator, 2018.
+Class-activation maps: Zhou et al., Learning deep features for discriminative localization, 2016.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dcgan.config import DcnnConfig, GanConfig, TrainingError, image_size_factors
+
+EMBEDDING = 32  # numbers by which a generator is told the class
+LEAK = 0.2
+
+
+def init_weights(module: nn.Module) -> None:
+    """Radford et al. 2015, section 4: weights from N(0, 0.02); BatchNorm's gain around 1."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+class Generator(nn.Module):
+    """Latents N,Z (and label N)  ->  images N,C,S,S in [-1, 1]."""
+
+    def __init__(self, image_size: int = 64, latent_dim: int = 100, width: int = 64, channels: int = 3, classes: int = 0):
+        super().__init__()
+        base, doublings = image_size_factors(image_size)
+        self.image_size, self.latent_dim, self.channels, self.classes = image_size, latent_dim, channels, classes
+        self.embedding = nn.Embedding(classes, EMBEDDING) if classes else None
+        widths = [width << i for i in reversed(range(doublings))]
+        seed_dim = latent_dim + (EMBEDDING if classes else 0)
+        layers = [nn.ConvTranspose2d(seed_dim, widths[0], base, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        for a, b in pairwise(widths):
+            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False), nn.Tanh())
+        self.apply(init_weights)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        if self.embedding is not None:
+            z = torch.cat([z, self.embedding(label)], 1)
+        return self.layers(z[:, :, None, None])
+
+
+class Discriminator(nn.Module):
+    """Images N,C,S,S (and label N)  ->  logits N, positive for real. The GAN's critic."""
+
+    def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
+        super().__init__()
+        base, doublings = image_size_factors(image_size)
+        self.image_size, self.channels, self.classes = image_size, channels, classes
+        widths = [width << i for i in range(doublings)]
+        layers = [nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(LEAK)]
+        for a, b in pairwise(widths):
+            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(LEAK)]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Conv2d(widths[-1], 1, base, bias=False)
+        self.apply(init_weights)
+        self.projection = class_projection(classes, widths[-1])
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        features = self.layers(images)
+        return self.head(features).flatten() + project(self.projection, features, label)
+
+
+class HourglassGenerator(nn.Module):
+    """Noise pictures (latents N,S*S) (and label N)  ->  images N,C,S,S in [-1, 1]: the article's generator, made coherent.
+
+    Four strided convolutions squeeze the noise, four transposed convolutions unfold it. A class is a second noise picture.
+    """
+
+    def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
+        super().__init__()
+        check_hourglass_size(image_size)
+        self.image_size, self.latent_dim, self.channels, self.classes = image_size, image_size**2, channels, classes
+        self.embedding = nn.Embedding(classes, image_size**2) if classes else None
+        widths = [2 * width, 4 * width, 8 * width, 16 * width]
+        layers: list[nn.Module] = []
+        for a, b in pairwise([2 if classes else 1, *widths]):
+            layers += [nn.Conv2d(a, b, 5, 2, 2, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(LEAK)]
+        for a, b in pairwise([widths[-1], *reversed(widths)]):
+            layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(LEAK)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[0], channels, 5, padding=2), nn.Tanh())
+        self.apply(init_weights)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        noise = z.unflatten(1, (1, self.image_size, self.image_size))
+        if self.embedding is not None:
+            noise = torch.cat([noise, self.embedding(label).unflatten(1, noise.shape[1:])], 1)
+        return self.layers(noise)
+
+
+class HourglassDiscriminator(nn.Module):
+    """Images N,C,S,S (and label N)  ->  logits N: the article's critic, four strided convolutions and one dense unit."""
+
+    def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
+        super().__init__()
+        check_hourglass_size(image_size)
+        self.image_size, self.channels, self.classes = image_size, channels, classes
+        widths = [2 * width, 4 * width, 8 * width, 16 * width]
+        layers: list[nn.Module] = []
+        for a, b in pairwise([channels, *widths]):
+            layers += [nn.Conv2d(a, b, 5, 2, 2), nn.LeakyReLU(LEAK)]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Linear(widths[-1] * (image_size // 16) ** 2, 1)
+        self.apply(init_weights)
+        self.projection = class_projection(classes, widths[-1])
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        features = self.layers(images)
+        return self.head(features.flatten(1)).flatten() + project(self.projection, features, label)
+
+
+def check_hourglass_size(image_size: int) -> None:
+    if image_size < 16 or image_size % 16:
+        raise TrainingError(
+            f"The hourglass halves a picture four times, so its --image-size must be divisible by 16; {image_size} is not."
+        )
+
+
+def class_projection(classes: int, width: int) -> nn.Embedding | None:
+    """Zero at first: the critic begins without an opinion on classes."""
+    return nn.Embedding.from_pretrained(torch.zeros(classes, width), freeze=False) if classes else None
+
+
+def project(embedding: nn.Embedding | None, features: Tensor, label: Tensor | None) -> Tensor | float:
+    """<embedding of the class, summed features>: how well a picture N fits the class it is said to be. N, or 0 without."""
+    return 0.0 if embedding is None else (embedding(label) * features.sum((2, 3))).sum(1)
+
+
+class DCNN(nn.Module):
+    """Images N,C,S,S  ->  logit of real N and logits of classes N,K (None for a head that it lacks).
+
+    Convolution, BatchNorm, ReLU and max pooling in stages; one global average pooling; a fully connected layer a head.
+    As pooling and a fully connected layer commute, `evidence` is the same logit before the mean over places is taken.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        width: int = 32,
+        channels: int = 3,
+        classes: int = 0,
+        dropout: float = 0.0,
+        judges_reality: bool = True,
+    ):
+        super().__init__()
+        self.image_size, self.channels, self.classes = image_size, channels, classes
+        stages = [nn.Sequential(conv_relu(channels, width), conv_relu(width, width))]
+        side = image_size
+        while side > 8:
+            stages.append(nn.Sequential(nn.MaxPool2d(2), conv_relu(width, 2 * width), conv_relu(2 * width, 2 * width)))
+            width, side = 2 * width, side // 2
+        self.features = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(dropout)
+        self.real_head = nn.Linear(width, 1) if judges_reality else None
+        self.class_head = nn.Linear(width, classes) if classes else None
+
+    def forward(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        pooled = self.dropout(self.features(images).mean((2, 3)))
+        real = self.real_head(pooled).flatten() if self.real_head is not None else None
+        return real, self.class_head(pooled) if self.class_head is not None else None
+
+    def evidence(self, features: Tensor) -> Tensor:
+        """Features N,F,h,w -> each place's say N,h,w; its mean is the logit of real (Zhou et al. 2016, section 2)."""
+        return F.conv2d(features, self.real_head.weight[:, :, None, None], self.real_head.bias).squeeze(1)
+
+
+def conv_relu(a: int, b: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+
+
+def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
+    """Generator and critic of a resolved configuration."""
+    if c.architecture == "hourglass":
+        sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
+        return HourglassGenerator(**sizes), HourglassDiscriminator(**sizes)
+    return (
+        Generator(c.image_size, c.latent_dim, c.width, c.channels, classes),
+        Discriminator(c.image_size, c.width, c.channels, classes),
+    )
+
+
+def make_dcnn(c: DcnnConfig, classes: int) -> DCNN:
+    """The classifier of a resolved configuration; it judges reality if it has fakes to learn from."""
+    return DCNN(c.image_size, c.width, c.channels, classes, c.dropout, judges_reality=bool(c.gan))

@@ -1,0 +1,166 @@
+"""A training run: a folder with checkpoint.pt, log.jsonl and pictures/, and the loop that fills and resumes it."""
+
+import contextlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from dcgan import checkpoint
+from dcgan.config import RunConfig, TrainingError
+
+Losses = dict[str, Tensor]
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`: CUDA, else Apple's, else the CPU. Raises TrainingError for one that is not here."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
+    return torch.device(name)
+
+
+def describe(device: torch.device) -> str:
+    """The machine in words, for cards: "NVIDIA H100" or "2 CPU threads (x86_64)"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU threads ({platform.machine()})" if device.type == "cpu" else str(device)
+
+
+def autocast(c: RunConfig, device: torch.device) -> contextlib.AbstractContextManager:
+    return torch.autocast(device.type, torch.bfloat16, enabled=c.precision == "bf16")
+
+
+class Run:
+    """One run's folder. `parts`: everything with a state_dict that resuming needs."""
+
+    def __init__(self, c: RunConfig, data: dict, parts: dict, device: torch.device):
+        self.c, self.data, self.parts = c, data, parts
+        self.made = {"seconds": 0.0, "device": describe(device), "torch": torch.__version__}
+        self.folder = Path(c.out)
+        self.log_path, self.checkpoint_path = self.folder / "log.jsonl", self.folder / checkpoint.NAME
+        try:
+            (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"--out {c.out}: the folder cannot be made ({error.strerror}).") from error
+        self.events = self.open_events() if c.tensorboard else None
+
+    def open_events(self):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError as error:
+            raise TrainingError("--tensorboard needs a package: pip install -r requirements-train.txt") from error
+        return SummaryWriter(self.folder)
+
+    def resume(self) -> int:
+        """Loads the run's checkpoint, if it has one, into `parts`; the step it was made at. Raises TrainingError."""
+        if not self.checkpoint_path.exists():
+            return 0
+        state = checkpoint.load(self.checkpoint_path, type(self.c))
+        for f in fields(self.c):
+            then, now = getattr(state["config"], f.name), getattr(self.c, f.name)
+            if then != now and f.name not in self.c.may_change:
+                raise TrainingError(
+                    f"{self.folder} was begun with --{f.name.replace('_', '-')} {then}, not {now}. "
+                    "Give the same value to go on with it, or another --out to begin anew."
+                )
+        if state["data"] != self.data:
+            raise TrainingError(f"The pictures have changed since {self.folder} was begun. Give another --out.")
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        self.made["seconds"] = state["made"]["seconds"]
+        self.forget_after(state["step"])
+        return state["step"]
+
+    def forget_after(self, step: int) -> None:
+        """Drops log lines of steps that were lost with a killed run: they are about to be made again."""
+        lines = self.log_path.read_text().splitlines() if self.log_path.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        aside = self.log_path.with_suffix(".tmp")
+        aside.write_text("".join(line + "\n" for line in kept))
+        aside.replace(self.log_path)
+
+    def save(self, step: int, log: dict, pictures: np.ndarray | None) -> None:
+        """One tick: pictures, log line, and last the checkpoint that makes them count."""
+        try:
+            if pictures is not None:
+                Image.fromarray(pictures).save(self.folder / "pictures" / f"step-{step:06d}.png")
+            with self.log_path.open("a") as file:
+                file.write(json.dumps({"step": step} | log) + "\n")
+            checkpoint.save(self.checkpoint_path, self.c, step, self.data, self.parts, self.made)
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, OSError) or "write" in str(error):  # torch reports a full disk as a RuntimeError
+                raise TrainingError(f"{self.folder} cannot be written ({error}). The last checkpoint is whole.") from error
+            raise
+        if self.events:
+            for name, value in log.items():
+                self.events.add_scalar(name, value, step)
+            if pictures is not None:
+                self.events.add_image("pictures", pictures, step, dataformats="HWC")
+            self.events.flush()
+
+
+def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tuple[dict, np.ndarray | None]]) -> None:
+    """Calls `update(step)` up to c.steps, and once a tick `report(step)` -> (further log entries, pictures H,W,3).
+
+    Random numbers of a step depend on the seed and the step alone, so a resumed run is the same run.
+    Raises TrainingError, with the last good checkpoint in place, when a loss is no longer a number.
+    """
+    c, done = run.c, run.resume()
+    sums: Losses = {}
+    began, since = time.perf_counter(), done
+    bar = tqdm(total=c.steps * c.batch, initial=done * c.batch, unit="img", unit_scale=True, smoothing=0.02, mininterval=0.5)
+    with bar:
+        for step in range(done + 1, c.steps + 1):
+            torch.manual_seed(c.seed * 1_000_003 + step)
+            for name, loss in update(step).items():
+                sums[name] = sums[name] + loss if name in sums else loss
+            bar.update(c.batch)
+            if step % c.tick and step != c.steps:
+                continue
+            means = {name: total.item() / (step - since) for name, total in sums.items()}
+            if not all(np.isfinite(mean) for mean in means.values()):
+                kept = f"the checkpoint of step {since} is kept" if run.checkpoint_path.exists() else "nothing was saved"
+                raise TrainingError(
+                    f"The loss stopped being a number between steps {since} and {step}; {kept}. "
+                    "A smaller learning rate or --precision fp32 usually helps."
+                )
+            seconds = time.perf_counter() - began
+            run.made["seconds"] = round(run.made["seconds"] + seconds, 1)
+            more, pictures = report(step)
+            rate = round((step - since) * c.batch / seconds, 1)
+            run.save(step, {"images": step * c.batch} | means | more | {"images_per_second": rate}, pictures)
+            bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
+            sums, began, since = {}, time.perf_counter(), step
+
+
+def make_grid(pixels: np.ndarray, columns: int) -> np.ndarray:
+    """Pixels uint8 N,S,S,3 -> one picture, white where the last row is not full."""
+    n, size = pixels.shape[:2]
+    rows = -(-n // columns)
+    grid = np.full((rows * columns, size, size, 3), 255, np.uint8)
+    grid[:n] = pixels
+    return grid.reshape(rows, columns, size, size, 3).swapaxes(1, 2).reshape(rows * size, columns * size, 3)
+
+
+def main(parser, start: Callable[[], None]) -> None:
+    """The edge: our own errors become a sentence, Ctrl-C a promise; anything else is a bug and keeps its traceback."""
+    try:
+        start()
+    except TrainingError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        sys.exit(130)
