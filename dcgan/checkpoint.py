@@ -30,12 +30,15 @@ def load(run: str | Path, kind: type[RunConfig] | None = None) -> dict:
     """
     path = Path(run) / NAME if Path(run).is_dir() else Path(run)
     if not path.is_file():
-        raise TrainingError(f"There is no checkpoint at {path}. Train one with python -m dcgan.train_gan or train_dcnn.")
+        raise TrainingError(
+            f"There is no checkpoint at {path}. Train one with python -m dcgan.train_gan or train_dcnn."
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         config = {"GanConfig": GanConfig, "DcnnConfig": DcnnConfig}[state["kind"]](**state["config"])
     except Exception as error:  # torch raises a dozen kinds for a damaged file; a person needs to hear only one thing
-        raise TrainingError(f"{path} is not a checkpoint of this project, or it is damaged ({error}).") from error
+        reason = str(error).split(". ")[0][:200]
+        raise TrainingError(f"{path} is not a checkpoint of this project, or it is damaged ({reason}).") from error
     if kind is not None and not isinstance(config, kind):
         made_by = {"GanConfig": "train_gan", "DcnnConfig": "train_dcnn"}
         raise TrainingError(f"{path} was made by {made_by[state['kind']]}; one of {made_by[kind.__name__]} is needed.")

@@ -149,7 +149,9 @@ CIFAR_FILE, CIFAR_SUM = "cifar-10-binary.tar.gz", "md5:c32a1d4ab5d03f1284b67883e
 
 def load_cifar10(c: RunConfig, split: str) -> Pictures:
     folder = Path(c.data_dir)
-    if c.data_dir and (folder / "cifar10.zip").is_file():  # the same pictures, lossless, as train/CLASS/ and test/CLASS/
+    if (
+        c.data_dir and (folder / "cifar10.zip").is_file()
+    ):  # the same pictures, lossless, as train/CLASS/ and test/CLASS/
         return load_files(open_source(folder / "cifar10.zip"), c, split, {})
     path = find_or_download(CIFAR_FILE, [folder] if c.data_dir else [], CIFAR_URL, CIFAR_SUM)
     parts = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
@@ -345,7 +347,9 @@ def cached(source: Source, names: list[str], size: int, channels: int) -> tuple[
         np.savez(aside, images=images.numpy(), bad=json.dumps(bad), fingerprint=fingerprint)
         aside.replace(path)
     except OSError as error:
-        print(f"The pictures are not cached in {path.parent} ({error}); they are read again next time.", file=sys.stderr)
+        print(
+            f"The pictures are not cached in {path.parent} ({error}); they are read again next time.", file=sys.stderr
+        )
     return images, bad
 
 

@@ -30,7 +30,9 @@ def init_weights(module: nn.Module) -> None:
 class Generator(nn.Module):
     """Latents N,Z (and label N)  ->  images N,C,S,S in [-1, 1]."""
 
-    def __init__(self, image_size: int = 64, latent_dim: int = 100, width: int = 64, channels: int = 3, classes: int = 0):
+    def __init__(
+        self, image_size: int = 64, latent_dim: int = 100, width: int = 64, channels: int = 3, classes: int = 0
+    ):
         super().__init__()
         base, doublings = image_size_factors(image_size)
         self.image_size, self.latent_dim, self.channels, self.classes = image_size, latent_dim, channels, classes

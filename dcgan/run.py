@@ -48,7 +48,7 @@ class Run:
 
     def __init__(self, c: RunConfig, data: dict, parts: dict, device: torch.device):
         self.c, self.data, self.parts = c, data, parts
-        self.made = {"seconds": 0.0, "device": describe(device), "torch": torch.__version__}
+        self.made = {"seconds": 0.0, "device": describe(device), "torch": str(torch.__version__)}
         self.folder = Path(c.out)
         self.log_path, self.checkpoint_path = self.folder / "log.jsonl", self.folder / checkpoint.NAME
         try:
@@ -102,7 +102,9 @@ class Run:
             checkpoint.save(self.checkpoint_path, self.c, step, self.data, self.parts, self.made)
         except (OSError, RuntimeError) as error:
             if isinstance(error, OSError) or "write" in str(error):  # torch reports a full disk as a RuntimeError
-                raise TrainingError(f"{self.folder} cannot be written ({error}). The last checkpoint is whole.") from error
+                raise TrainingError(
+                    f"{self.folder} cannot be written ({error}). The last checkpoint is whole."
+                ) from error
             raise
         if self.events:
             for name, value in log.items():
@@ -121,7 +123,9 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
     c, done = run.c, run.resume()
     sums: Losses = {}
     began, since = time.perf_counter(), done
-    bar = tqdm(total=c.steps * c.batch, initial=done * c.batch, unit="img", unit_scale=True, smoothing=0.02, mininterval=0.5)
+    bar = tqdm(
+        total=c.steps * c.batch, initial=done * c.batch, unit="img", unit_scale=True, smoothing=0.02, mininterval=0.5
+    )
     with bar:
         for step in range(done + 1, c.steps + 1):
             torch.manual_seed(c.seed * 1_000_003 + step)
@@ -132,7 +136,9 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
                 continue
             means = {name: total.item() / (step - since) for name, total in sums.items()}
             if not all(np.isfinite(mean) for mean in means.values()):
-                kept = f"the checkpoint of step {since} is kept" if run.checkpoint_path.exists() else "nothing was saved"
+                kept = (
+                    f"the checkpoint of step {since} is kept" if run.checkpoint_path.exists() else "nothing was saved"
+                )
                 raise TrainingError(
                     f"The loss stopped being a number between steps {since} and {step}; {kept}. "
                     "A smaller learning rate or --precision fp32 usually helps."
@@ -144,15 +150,6 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
             run.save(step, {"images": step * c.batch} | means | more | {"images_per_second": rate}, pictures)
             bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
             sums, began, since = {}, time.perf_counter(), step
-
-
-def make_grid(pixels: np.ndarray, columns: int) -> np.ndarray:
-    """Pixels uint8 N,S,S,3 -> one picture, white where the last row is not full."""
-    n, size = pixels.shape[:2]
-    rows = -(-n // columns)
-    grid = np.full((rows * columns, size, size, 3), 255, np.uint8)
-    grid[:n] = pixels
-    return grid.reshape(rows, columns, size, size, 3).swapaxes(1, 2).reshape(rows * size, columns * size, 3)
 
 
 def main(parser, start: Callable[[], None]) -> None:

@@ -16,8 +16,9 @@ from dcgan.data import Pictures, hold_out, load
 from dcgan.losses import GAN_LOSSES
 from dcgan.models import make_gan
 from dcgan.pixels import PixelGenerator
-from dcgan.run import Losses, Run, autocast, main, make_grid, pick_device, train
+from dcgan.run import Losses, Run, autocast, main, pick_device, train
 from export.latents import label_of_seed, latents
+from export.pictures import sheet
 
 GRID_SEEDS = np.arange(1, 65)
 
@@ -92,7 +93,7 @@ def train_gan(c: GanConfig) -> None:
 
     def report(step: int) -> tuple[dict, np.ndarray]:
         pixels = draw(G_ema, GRID_SEEDS, K, device)
-        return {}, make_grid(pixels, columns=K if 1 < K <= 16 else 8)
+        return {}, sheet(pixels, columns=K if 1 < K <= 16 else 8)
 
     run = Run(c, data, {"G": G, "D": D, "G_ema": G_ema, "G_opt": G_opt, "D_opt": D_opt}, device)
     train(run, update, report)

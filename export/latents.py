@@ -23,13 +23,48 @@ _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
 _LOW, _SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
+class SeedError(ValueError):
+    """Not a seed; its message is a sentence for the person who gave it."""
+
+
+def parse_seed(text: object) -> int:
+    """A seed as a person gives it ("7", 7, 7.0) -> an integer. Raises SeedError."""
+    try:
+        seed = int(str(text).strip().removesuffix(".0"))
+    except ValueError:
+        seed = -1
+    if not 0 <= seed <= SEED_MAX:
+        raise SeedError(f"A seed is a whole number from 0 to {SEED_MAX}; {str(text)[:40]!r} is not.")
+    return seed
+
+
+def parse_seeds(text: str, most: int) -> list[int]:
+    """Seeds and ranges as a person gives them ("1-16" or "3,5,8-10") -> integers, at most `most`. Raises SeedError."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-") if not part.strip().startswith("-") else (part, "", "")
+        low = parse_seed(first)
+        high = parse_seed(last) if dash else low
+        if high < low:
+            raise SeedError(f"The range {part.strip()} runs backwards; write {high}-{low}.")
+        if len(seeds) + high - low + 1 > most:
+            raise SeedError(f"At most {most} pictures can be asked for at once; {text[:40]!r} asks for more.")
+        seeds += range(low, high + 1)
+    return seeds
+
+
 def philox4x32(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
     """Ten rounds of Philox 4x32. counter: integers ...,4; key: integers ...,2 (each below 2^32) -> uint32 ...,4."""
     c0, c1, c2, c3 = np.moveaxis(np.asarray(counter, np.uint64), -1, 0)
     k0, k1 = np.moveaxis(np.asarray(key, np.uint64), -1, 0)
     for _ in range(10):
         product0, product1 = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2
-        c0, c1, c2, c3 = (product1 >> _SHIFT) ^ c1 ^ k0, product1 & _LOW, (product0 >> _SHIFT) ^ c3 ^ k1, product0 & _LOW
+        c0, c1, c2, c3 = (
+            (product1 >> _SHIFT) ^ c1 ^ k0,
+            product1 & _LOW,
+            (product0 >> _SHIFT) ^ c3 ^ k1,
+            product0 & _LOW,
+        )
         k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
     return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
 

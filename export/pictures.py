@@ -1,10 +1,14 @@
-"""A picture file -> pixels, the same way wherever a picture enters: training, the runtime, the page. numpy and Pillow only."""
+"""Picture files -> pixels, the same way wherever a picture enters (training, the runtime, the page), and back to PNG.
+
+numpy and Pillow only.
+"""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # Pillow opens thirty; each further one is a further parser to trust
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif")
@@ -58,3 +62,37 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     picture = picture.convert("RGB")
     return picture.reduce(factor) if factor > 1 else picture
+
+
+def as_seen(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Pixels uint8 H,W,3 -> uint8 S,S,3: a picture of what a graph's preprocessing leaves of them, for people.
+
+    Centre square and linear resize, as in the graph, but by Pillow: a quarter of a grey level off on average, or equal
+    where the picture has the network's own size.
+    """
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    picture = Image.fromarray(pixels[top : top + side, left : left + side]).resize((size, size), Image.BILINEAR)
+    return np.asarray(picture.convert("L").convert("RGB") if channels == 1 else picture)
+
+
+def sheet(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 0) -> np.ndarray:
+    """Pixels uint8 N,S,S,3 -> one picture, each enlarged `scale` times without blur, white between and after them."""
+    n, size = len(pixels), pixels.shape[1] * scale
+    rows = -(-n // columns)
+    canvas = np.full((rows * (size + gap) - gap, columns * (size + gap) - gap, 3), 255, np.uint8)
+    for i, tile in enumerate(pixels):
+        y, x = (i // columns) * (size + gap), (i % columns) * (size + gap)
+        canvas[y : y + size, x : x + size] = tile.repeat(scale, 0).repeat(scale, 1)
+    return canvas
+
+
+def png_bytes(pixels: np.ndarray, recipe: dict | None = None) -> bytes:
+    """Pixels uint8 H,W,3 -> a lossless PNG, with the recipe that made them as JSON in its text chunk `recipe`."""
+    info = PngImagePlugin.PngInfo()
+    if recipe is not None:
+        info.add_text("recipe", json.dumps(recipe))
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", pnginfo=info)
+    return file.getvalue()

@@ -1,0 +1,63 @@
+"""Draw pictures: python -m export.generate models/fashion-mnist --seeds 1-16 --label Sneaker --out sneakers.png"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from export.latents import SeedError, parse_seeds
+from export.pictures import png_bytes, sheet
+from export.runtime import SENTENCES, Generator
+
+MOST_IN_A_SHEET, MOST_IN_A_FOLDER = 1024, 100_000
+SHEET_TILE = 84  # about so many pixels a side in a sheet, by enlarging a whole number of times
+
+
+def generate(model: str, seeds: list[int], label: str | None, out: Path) -> str:
+    """Draws into `out`: one sheet if it ends in .png, else a folder of single pictures. Returns a line that says what."""
+    generator = Generator(model)
+    if out.suffix.lower() == ".png":
+        pixels, seconds = generator.draw(seeds, label), generator.seconds
+        out.parent.mkdir(parents=True, exist_ok=True)
+        columns = int(np.ceil(np.sqrt(len(seeds))))
+        scale = max(1, SHEET_TILE // generator.image_size)
+        out.write_bytes(png_bytes(sheet(pixels, columns, scale, gap=2), {"model": generator.sha256, "seeds": seeds}))
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        seconds = 0.0
+        for start in range(0, len(seeds), 64):
+            some = seeds[start : start + 64]
+            pixels, labels = generator.draw(some, label), generator.labels(some, label)
+            seconds += generator.seconds
+            for i, seed in enumerate(some):
+                recipe = {"model": generator.sha256, "seed": seed} | (
+                    {} if labels is None else {"label": generator.classes[labels[i]]}
+                )
+                (out / f"seed-{seed}.png").write_bytes(png_bytes(pixels[i], recipe))
+    n = "1 picture" if len(seeds) == 1 else f"{len(seeds)} pictures"
+    return f"{n} -> {out} ({generator.provider}, {1000 * seconds:.0f} ms)"
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m export.generate", description=__doc__.split(":")[0])
+    parser.add_argument("model", help="a bundle's folder, or a generator.onnx")
+    parser.add_argument("--seeds", default="1-16", help="such as 7, 1-16 or 3,5,8-10 (default: 1-16)")
+    parser.add_argument("--label", help="a class by name or number; left out, each seed's own")
+    parser.add_argument("--out", required=True, type=Path, help="a sheet (NAME.png), or a folder of single pictures")
+    args = parser.parse_args(argv)
+    most = MOST_IN_A_SHEET if args.out.suffix.lower() == ".png" else MOST_IN_A_FOLDER
+    try:
+        seeds = parse_seeds(args.seeds, most)
+    except SeedError as error:
+        parser.error(f"--seeds: {error}")
+    try:
+        print(generate(args.model, seeds, args.label, args.out))
+    except SENTENCES as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.error(f"--out {args.out} cannot be written: {error.strerror}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

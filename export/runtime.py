@@ -1,0 +1,265 @@
+"""Run the exported models: numpy, Pillow and onnxruntime, nothing else.
+
+    from export.runtime import Bundle
+    clothes = Bundle("models/fashion-mnist")
+    pixels = clothes.generator.draw([1, 2, 3], "Sneaker")  # uint8 3,28,28,3
+    verdict = clothes.dcnn.judge("photo.jpg")              # verdict.real, verdict.label, verdict.evidence
+
+Arrays and numbers come back; how they look is the caller's business. What cannot be done is said in a sentence by one of
+the exceptions in SENTENCES.
+"""
+
+import ctypes
+import functools
+import hashlib
+import json
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from export.latents import SeedError, label_of_seed, latents
+from export.pictures import PictureError, read_picture
+
+MANIFEST = "manifest.json"
+MOST_AT_ONCE = 64  # pictures in one run of a graph: memory stays bounded, and throughput no longer grows
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; its message is a sentence that says what is wrong and what to do."""
+
+
+class LabelError(ValueError):
+    """A class that a model does not have; its message names those it has."""
+
+
+SENTENCES = (ModelError, LabelError, PictureError, SeedError)  # what an edge (page, command line) turns into a sentence
+
+
+@functools.cache
+def cuda_is_here() -> bool:
+    """Whether the machine has an NVIDIA GPU and onnxruntime can use it; asked of the driver, which prints nothing."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return False
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count = ctypes.c_int()
+        return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    except OSError:
+        return False
+
+
+def open_session(model: bytes) -> ort.InferenceSession:
+    """A session on the GPU where there is one, else on the CPU cores that this process may use."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.inter_op_num_threads = 1
+    # onnxruntime counts the host's cores, also in a container that may use only a few of them.
+    options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    providers = ["CPUExecutionProvider"]
+    if cuda_is_here():
+        ort.preload_dlls()
+        providers.insert(0, "CUDAExecutionProvider")
+    return ort.InferenceSession(model, options, providers=providers)
+
+
+class Model:
+    """An exported model: its file (or the bundle's folder that holds it), its facts and its session.
+
+    `facts`: what the file says of itself; `sha256` of the file; `provider` that runs it; `seconds` of the last run in
+    this thread. Raises ModelError for a file that is missing, damaged, foreign, altered or of another kind.
+    """
+
+    kind = ""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path) / f"{self.kind}.onnx" if Path(path).is_dir() else Path(path)
+        if not self.path.is_file():
+            raise ModelError(
+                f"There is no model at {self.path}. Make it with: python -m export.to_onnx RUN --out FOLDER"
+            )
+        content = self.path.read_bytes()
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.check_manifest()
+        try:
+            self.session = open_session(content)
+        except Exception as error:  # onnxruntime has a class for each failure; a person needs one sentence
+            reason = str(error).splitlines()[0][:200]
+            raise ModelError(
+                f"{self.path} is not a model that onnxruntime can read ({reason}). Export it again."
+            ) from error
+        self.facts = read_facts(self.session, self.path)
+        if self.facts.get("kind") != self.kind:
+            raise ModelError(
+                f"{self.path} is a model of kind {self.facts.get('kind')!r}; a {self.kind} is needed here."
+            )
+        self.provider = self.session.get_providers()[0]
+        self.classes: list[str] = self.facts["classes"]
+        self.image_size: int = self.facts["image_size"]
+        self._local = threading.local()
+
+    def check_manifest(self) -> None:
+        """In a bundle, the manifest tells what the file must be."""
+        wanted = read_manifest(self.path.parent).get("sha256", {}).get(self.path.name)
+        if wanted is not None and wanted != self.sha256:
+            raise ModelError(
+                f"{self.path} is not the file that its bundle was made with: its sha256 differs from {MANIFEST}. "
+                "Fetch the bundle again, or export it again."
+            )
+
+    @property
+    def seconds(self) -> float:
+        return getattr(self._local, "seconds", 0.0)
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The graph's outputs by name, MOST_AT_ONCE rows at a time."""
+        began = time.perf_counter()
+        n = len(next(iter(inputs.values())))
+        names = [output.name for output in self.session.get_outputs()]
+        parts = [
+            self.session.run(names, {name: array[i : i + MOST_AT_ONCE] for name, array in inputs.items()})
+            for i in range(0, n, MOST_AT_ONCE)
+        ]
+        self._local.seconds = time.perf_counter() - began
+        return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)}
+
+    def label_index(self, label: str | int) -> int:
+        """A class by its name (in any case) or number. Raises LabelError."""
+        if not self.classes:
+            raise LabelError(f"{self.path.parent.name} was trained without classes; leave the class out.")
+        names = [name.lower() for name in self.classes]
+        text = str(label).strip().lower()
+        if text in names:
+            return names.index(text)
+        if text.isdecimal() and int(text) < len(names):
+            return int(text)
+        raise LabelError(f"There is no class {str(label)[:40]!r}; there are: {', '.join(self.classes)}.")
+
+
+def read_facts(session: ort.InferenceSession, path: Path) -> dict:
+    try:
+        return json.loads(session.get_modelmeta().custom_metadata_map["facts"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} was not made by python -m export.to_onnx: it has no facts about itself.") from error
+
+
+def read_manifest(folder: Path) -> dict:
+    """A bundle's manifest.json, or {} for a folder that is no bundle. Raises ModelError."""
+    try:
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder / MANIFEST} is damaged ({error}). Fetch the bundle again, or export it again."
+        ) from error
+
+
+class Generator(Model):
+    """Latents (and classes) -> pictures."""
+
+    kind = "generator"
+
+    def __call__(self, latents: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """Pixels uint8 N,S,S,3 for latents float32 N,Z, and label int64 N where there are classes."""
+        inputs = {"latents": latents} | ({"label": label} if self.classes else {})
+        return self.run(inputs)["pixels"]
+
+    def draw(self, seeds, label: str | int | None = None) -> np.ndarray:
+        """Pixels uint8 N,S,S,3 for seeds; of one class, or (None) of the class that belongs to each seed."""
+        return self(latents(seeds, self.facts["latent_dim"]), self.labels(seeds, label))
+
+    def labels(self, seeds, label: str | int | None = None) -> np.ndarray | None:
+        """The class int64 N that `draw` gives each seed; None where there are no classes. Raises LabelError."""
+        if label is not None:
+            return np.full(len(seeds), self.label_index(label), np.int64)
+        return label_of_seed(seeds, len(self.classes)) if self.classes else None
+
+
+class Critic(Model):
+    """Pictures (and their classes) -> the score that the GAN's own critic gives them; higher is more real."""
+
+    kind = "critic"
+
+    def __call__(self, pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """Scores float32 N for pixels uint8 N,H,W,3, and label int64 N where there are classes."""
+        return self.run({"pixels": pixels} | ({"label": label} if self.classes else {}))["score"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the DCNN says of one picture. None for what it has not learnt.
+
+    real: probability; evidence: float32 h,w over the centre square, positive where the picture speaks for real, with the
+    logit of `real` as its mean; classes: probability by name, most likely first; label: the most likely.
+    """
+
+    real: float | None
+    evidence: np.ndarray | None
+    classes: dict[str, float] | None
+
+    @property
+    def label(self) -> str | None:
+        return next(iter(self.classes)) if self.classes else None
+
+
+class DCNN(Model):
+    """Pictures -> real or fake, why, and of which class."""
+
+    kind = "dcnn"
+
+    def __call__(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """`real` float32 N, `evidence` float32 N,h,w and `classes` float32 N,K for pixels uint8 N,H,W,3."""
+        return self.run({"pixels": pixels})
+
+    def judge(self, picture: str | Path | bytes | np.ndarray) -> Verdict:
+        """The verdict on a picture file, its bytes, or pixels uint8 H,W,3. Raises PictureError."""
+        pixels = picture if isinstance(picture, np.ndarray) else read_picture(picture)
+        out = {name: values[0] for name, values in self(pixels[None]).items()}
+        classes = None
+        if "classes" in out:
+            order = np.argsort(-out["classes"], kind="stable")
+            classes = {self.classes[i]: float(out["classes"][i]) for i in order}
+        return Verdict(float(out["real"]) if "real" in out else None, out.get("evidence"), classes)
+
+
+class Bundle:
+    """A folder made by export.to_onnx. Its models open when they are first asked for, and stay open."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.name = self.folder.name
+        self.manifest = read_manifest(self.folder)
+        if not self.manifest:
+            raise ModelError(
+                f"{self.folder} is not a bundle: it has no {MANIFEST}. Make one with python -m export.to_onnx"
+            )
+
+    @functools.cached_property
+    def generator(self) -> Generator:
+        return Generator(self.folder)
+
+    @functools.cached_property
+    def dcnn(self) -> DCNN:
+        return DCNN(self.folder)
+
+    @functools.cached_property
+    def critic(self) -> Critic:
+        return Critic(self.folder)
+
+    def has(self, kind: str) -> bool:
+        """Whether the bundle has a model of this kind: generator, dcnn or critic."""
+        return f"{kind}.onnx" in self.manifest["sha256"]
+
+
+def find_bundles(root: str | Path) -> list[Bundle]:
+    """The bundles in a folder, by name. Raises ModelError where there is none."""
+    bundles = [Bundle(path.parent) for path in sorted(Path(root).glob(f"*/{MANIFEST}"))]
+    if not bundles:
+        raise ModelError(f"There is no bundle in {root}. Make one with: python -m export.to_onnx RUN --out {root}/NAME")
+    return bundles

@@ -1,0 +1,330 @@
+"""Export runs to a bundle: python -m export.to_onnx runs/clothes-gan runs/clothes-dcnn --out models/clothes
+
+Each graph takes and gives pixels, says what it is in its metadata, and appears only after it was run in onnxruntime and
+agreed with torch.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from dcgan import checkpoint
+from dcgan.config import GanConfig, TrainingError
+from dcgan.models import make_dcnn, make_gan
+from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
+from export.card import write_card
+from export.latents import RECIPE, SEED_MAX, latents
+from export.pictures import png_bytes, sheet
+from export.runtime import MANIFEST, Generator
+
+FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
+IR_VERSION = 8  # onnxruntime 1.15 and later
+MOST_BYTES = 10_000_000
+RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from torch
+
+
+class ExportError(ValueError):
+    """A model that cannot be exported; its message is a sentence for the person who asked for it."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network between pixels, how to call it for comparison, and what its file will say of itself."""
+
+    module: nn.Module
+    example: Callable[[int, int], dict[str, Tensor]]  # (batch, case) -> inputs by name
+    outputs: tuple[str, ...]
+    dynamic: dict[str, dict[int, object]]  # axes of the inputs that are free
+    opset: int
+    facts: dict
+
+
+# --- graphs of a checkpoint ---------------------------------------------------------------------------------------
+
+BATCH = {0: Dim("batch", min=1)}
+PICTURE_AXES = {0: Dim("batch", min=1), 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}
+
+
+def graphs_of(state: dict) -> dict[str, Graph]:
+    """File name -> Graph, for a loaded checkpoint of either trainer."""
+    c, classes = state["config"], state["data"]["classes"]
+    facts = {
+        "format": FORMAT,
+        "image_size": c.image_size,
+        "channels": c.channels,
+        "classes": classes,
+        "data": {name: value for name, value in state["data"].items() if name not in ("classes", "fakes")},
+        "step": state["step"],
+        "images": state["step"] * c.batch,
+        "made": state["made"],
+        "config": {name: value for name, value in vars(c).items() if name not in ("out", "data", "data_dir", "gan")},
+        "checkpoint_sha256": state["sha256"],
+    }
+    return gan_graphs(state, c, facts) if isinstance(c, GanConfig) else dcnn_graphs(state, c, facts)
+
+
+def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
+    K = len(facts["classes"])
+    G, D = make_gan(c, K)
+    G.load_state_dict(state["G_ema"])
+    D.load_state_dict(state["D"])
+    label_says = {"label": f"int64 [batch], 0 to {K - 1}"} if K else {}
+    noise = {"latents": f"float32 [batch, {c.latent_dim}], standard normal"}
+
+    def with_labels(inputs: dict[str, Tensor], n: int) -> dict[str, Tensor]:
+        return inputs | ({"label": torch.arange(n) % K} if K else {})
+
+    def draw_example(n: int, case: int) -> dict[str, Tensor]:
+        return with_labels({"latents": torch.from_numpy(latents(range(100 * case, 100 * case + n), c.latent_dim))}, n)
+
+    def score_example(n: int, case: int) -> dict[str, Tensor]:
+        return with_labels({"pixels": example_pixels(n, case, c.image_size)}, n)
+
+    generator_facts = facts | {
+        "kind": "generator",
+        "latent_dim": c.latent_dim,
+        "seeds": {"recipe": RECIPE, "from": 0, "to": SEED_MAX, "class": "seed modulo the number of classes"},
+        "inputs": noise | label_says,
+        "outputs": {"pixels": f"uint8 [batch, {c.image_size}, {c.image_size}, 3], RGB"},
+    }
+    critic_facts = facts | {
+        "kind": "critic",
+        "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB"} | label_says,
+        "outputs": {"score": "float32 [batch], any number; the higher, the more real"},
+    }
+    label_axes = {"label": BATCH} if K else {}
+    return {
+        "generator.onnx": Graph(
+            PixelGenerator(G), draw_example, ("pixels",), {"latents": BATCH} | label_axes, 17, generator_facts
+        ),
+        "critic.onnx": Graph(
+            PixelCritic(D), score_example, ("score",), {"pixels": PICTURE_AXES} | label_axes, 18, critic_facts
+        ),
+    }
+
+
+def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
+    network = make_dcnn(c, len(facts["classes"]))
+    network.load_state_dict(state["network"])
+    says = {
+        "evidence": "float32 [batch, h, w], any number, positive where the picture speaks for real; its mean is the logit",
+        "real": "float32 [batch], probability",
+        "classes": f"float32 [batch, {len(facts['classes'])}], probabilities",
+    }
+    module = PixelDCNN(network).eval()
+
+    def example(n: int, case: int) -> dict[str, Tensor]:
+        return {"pixels": example_pixels(n, case, c.image_size)}
+
+    outputs = tuple(module(**example(1, 0)))
+    dcnn_facts = facts | {
+        "kind": "dcnn",
+        "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB"},
+        "outputs": {name: says[name] for name in outputs},
+    }
+    name = "dcnn.onnx" if c.gan else "referee.onnx"
+    return {name: Graph(module, example, outputs, {"pixels": PICTURE_AXES}, 18, dcnn_facts)}
+
+
+def example_pixels(n: int, case: int, size: int) -> Tensor:
+    """Pictures to compare on: of the network's own size, larger and wide, smaller and high."""
+    height, width = [(size, size), (size + 9, 3 * size + 2), (2 * size, size // 2 + 1)][case]
+    rng = np.random.default_rng(case)
+    coarse = rng.integers(0, 256, (n, 4, 4, 3)).astype(np.uint8)
+    y, x = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+    return torch.from_numpy(coarse[:, y][:, :, x] // 2 + rng.integers(0, 128, (n, height, width, 3)).astype(np.uint8))
+
+
+# --- one file -----------------------------------------------------------------------------------------------------
+
+
+def to_proto(graph: Graph) -> onnx.ModelProto:
+    """The graph as ONNX, folded, stripped of every trace of the exporting machine, with its facts."""
+    graph.module.eval()
+    inputs = graph.example(2, min(1, len(graph.dynamic.get("pixels", ()))))
+    with quiet():
+        program = torch.onnx.export(
+            graph.module,
+            kwargs=inputs,
+            input_names=list(inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=graph.dynamic,
+            opset_version=graph.opset,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    model = program.model_proto
+    model.ir_version = IR_VERSION
+    model.producer_name, model.producer_version, model.doc_string = "dcgan", str(FORMAT), ""
+    strip(model.graph)
+    del model.metadata_props[:]
+    model.metadata_props.add(key="facts", value=json.dumps(graph.facts, sort_keys=True))
+    return model
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporter's remarks on packages that are not used here; its errors are exceptions and still come."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def strip(graph: onnx.GraphProto) -> None:
+    """Removes stack traces, source paths and doc strings that the exporter leaves in nodes and values."""
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    for item in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+
+
+def check(model: onnx.ModelProto, name: str) -> None:
+    """What every file promises. Raises ExportError."""
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    if any(node.op_type == "BatchNormalization" for node in model.graph.node):
+        raise ExportError(f"{name} still holds a BatchNormalization, which should have been folded away.")
+    content = model.SerializeToString()
+    if len(content) >= MOST_BYTES:
+        size = f"{len(content) / 1e6:.1f} MB"
+        raise ExportError(
+            f"{name} would have {size}, and the limit is {MOST_BYTES // 10**6}. Train with a smaller --width."
+        )
+    for place in (os.getcwd(), os.path.expanduser("~"), "site-packages"):
+        if len(place) > 1 and place.encode() in content:
+            raise ExportError(f"{name} holds a path of this machine ({place}).")
+
+
+def compare(content: bytes, graph: Graph, name: str) -> None:
+    """Runs the file's bytes in onnxruntime and the module in torch on the same inputs. Raises ExportError if they differ."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    for batch in (1, 2, 7):
+        for case in range(3):
+            inputs = graph.example(batch, case)
+            with torch.no_grad():
+                expected = graph.module(**inputs)
+            expected = expected if isinstance(expected, dict) else {graph.outputs[0]: expected}
+            found = session.run(names, {key: value.numpy() for key, value in inputs.items()})
+            for key, value in zip(names, found, strict=True):
+                if not agrees(value, expected[key].numpy()):
+                    raise ExportError(
+                        f"{name} does not compute what the network computes: its {key} differs at batch {batch}. "
+                        "Nothing was written."
+                    )
+
+
+def agrees(found: np.ndarray, expected: np.ndarray) -> bool:
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return False
+    if found.dtype == np.uint8:
+        return bool((np.abs(found.astype(int) - expected.astype(int)) <= LEVELS).all())
+    return bool(np.allclose(found, expected, RELATIVE, ABSOLUTE))
+
+
+def write_graph(graph: Graph, path: Path) -> None:
+    """The graph as a file, once it has proved itself. Raises ExportError and writes nothing otherwise."""
+    model = to_proto(graph)
+    check(model, path.name)
+    content = model.SerializeToString(deterministic=True)
+    compare(content, graph, path.name)
+    aside = path.with_suffix(".tmp")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+# --- a bundle -----------------------------------------------------------------------------------------------------
+
+
+def export(runs: list[Path], out: Path) -> None:
+    """Writes the bundle of these runs: graphs, samples, metrics, card, and last the manifest that vouches for them."""
+    graphs: dict[str, Graph] = {}
+    metrics: list[dict] = []
+    for run in runs:
+        new = graphs_of(checkpoint.load(run))
+        if twice := set(new) & set(graphs):
+            raise ExportError(f"{run} makes {twice.pop()}, which an earlier run made already.")
+        graphs |= new
+        metrics += read_metrics(run)
+    check_together(graphs)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as folder:
+        aside = Path(folder)
+        for name, graph in graphs.items():
+            write_graph(graph, aside / name)
+        if "generator.onnx" in graphs:
+            (aside / "samples.png").write_bytes(samples(aside / "generator.onnx"))
+        (aside / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        facts = {name: graph.facts for name, graph in graphs.items()}
+        sizes = {name: (aside / name).stat().st_size for name in graphs}
+        (aside / "README.md").write_text(write_card(out.name, facts, sizes, metrics), encoding="utf-8")
+        made = sorted(aside.iterdir())
+        manifest = {"format": FORMAT, "sha256": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in made}}
+        (aside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        for path in (*made, aside / MANIFEST):
+            path.replace(out / path.name)
+
+
+def check_together(graphs: dict[str, Graph]) -> None:
+    """One bundle is of one data set. Raises ExportError."""
+    if len({graph.facts["data"]["sha256"] for graph in graphs.values()}) > 1:
+        raise ExportError("These runs were trained on different pictures; a bundle is of one data set.")
+
+
+def read_metrics(run: Path) -> list[dict]:
+    """The rows that `python -m dcgan.evaluate RUN` has left in the run's folder."""
+    path = run / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def samples(generator_path: Path) -> bytes:
+    """Unpicked pictures of the first seeds; with classes, one class a column."""
+    generator = Generator(generator_path)
+    K = len(generator.classes)
+    columns = K if 1 < K <= 12 else 8
+    return png_bytes(sheet(generator.draw(range(6 * columns)), columns, max(1, 84 // generator.image_size), gap=2))
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m export.to_onnx", description=__doc__.split(":")[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of train_gan and train_dcnn")
+    parser.add_argument("--out", required=True, type=Path, help="the bundle's folder, such as models/NAME")
+    args = parser.parse_args(argv)
+    try:
+        export(args.runs, args.out)
+    except (ExportError, TrainingError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    except OSError as error:
+        parser.exit(2, f"{parser.prog}: --out {args.out} cannot be written ({error.strerror}).\n")
+    for path in sorted(args.out.iterdir()):
+        print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
