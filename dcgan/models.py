@@ -73,9 +73,9 @@ class Discriminator(nn.Module):
 
 
 class HourglassGenerator(nn.Module):
-    """Noise pictures (latents N,S*S) (and label N)  ->  images N,C,S,S in [-1, 1]: the article's generator, made coherent.
+    """Noise pictures (latents N,S*S) (and label N)  ->  images N,C,S,S in [-1, 1]: the hourglass.
 
-    Four strided convolutions squeeze the noise, four transposed convolutions unfold it. A class is a second noise picture.
+    Four strided convolutions squeeze the noise, four transposed ones unfold it. A class is a second, learnt, noise picture.
     """
 
     def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
@@ -100,7 +100,7 @@ class HourglassGenerator(nn.Module):
 
 
 class HourglassDiscriminator(nn.Module):
-    """Images N,C,S,S (and label N)  ->  logits N: the article's critic, four strided convolutions and one dense unit."""
+    """Images N,C,S,S (and label N)  ->  logits N: four strided convolutions, one dense unit. The hourglass's critic."""
 
     def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
         super().__init__()
@@ -123,7 +123,7 @@ class HourglassDiscriminator(nn.Module):
 def check_hourglass_size(image_size: int) -> None:
     if image_size < 16 or image_size % 16:
         raise TrainingError(
-            f"The hourglass halves a picture four times, so its --image-size must be divisible by 16; {image_size} is not."
+            f"The hourglass halves a picture four times: its --image-size must be divisible by 16, and {image_size} is not."
         )
 
 
@@ -133,7 +133,7 @@ def class_projection(classes: int, width: int) -> nn.Embedding | None:
 
 
 def project(embedding: nn.Embedding | None, features: Tensor, label: Tensor | None) -> Tensor | float:
-    """<embedding of the class, summed features>: how well a picture N fits the class it is said to be. N, or 0 without."""
+    """<embedding of the class, summed features>: how well a picture fits its class. Logits N, or 0 without classes."""
     return 0.0 if embedding is None else (embedding(label) * features.sum((2, 3))).sum(1)
 
 

@@ -13,7 +13,7 @@ LUMA = (77 / 256, 150 / 256, 29 / 256)
 
 
 def fit(pixels: Tensor, size: int, channels: int) -> Tensor:
-    """Pixels uint8 N,H,W,3 -> levels float N,C,S,S in [0, 255]: centre square, linear antialiased resize, luma if C = 1."""
+    """Pixels uint8 N,H,W,3 -> levels float N,C,S,S in [0, 255]: centre square, linear antialiased resize, luma or RGB."""
     height, width = pixels.shape[1], pixels.shape[2]
     torch._check(height > 0)  # the exporter needs to be told, or it stops at a data-dependent guard
     torch._check(width > 0)
@@ -62,7 +62,7 @@ class PixelCritic(nn.Module):
 
 
 class PixelDCNN(nn.Module):
-    """Pixels uint8 N,H,W,3  ->  a dictionary of `real` N, `classes` N,K and `evidence` N,h,w, as far as it has the heads.
+    """Pixels uint8 N,H,W,3  ->  `real` N, `classes` N,K and `evidence` N,h,w by name, as far as it has the heads.
 
     The mean of `evidence` is the logit of `real`: each place adds its share, positive where it speaks for real.
     """

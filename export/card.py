@@ -10,9 +10,8 @@ def write_card(name: str, facts: dict[str, dict], sizes: dict[str, int], metrics
     parts = [
         front_matter(name, data),
         f"# {name}",
-        f"Small ONNX models of {data['name']}: pictures in, pictures out, at {some['image_size']} x {some['image_size']} "
-        f"pixels. Licence of the pictures: {data['licence']}."
-        + (f" Source: {data['source']}." if "source" in data else ""),
+        f"Small ONNX models of {data['name']}, {some['image_size']} x {some['image_size']} pixels. "
+        f"Licence of the pictures: {data['licence']}." + (f" Source: {data['source']}." if "source" in data else ""),
         f"Classes: {', '.join(classes)}." if classes else "The pictures have no classes.",
         "![Unpicked samples of the first seeds](samples.png)" if "generator.onnx" in facts else "",
         "## Files",

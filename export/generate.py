@@ -15,7 +15,7 @@ SHEET_TILE = 84  # about so many pixels a side in a sheet, by enlarging a whole 
 
 
 def generate(model: str, seeds: list[int], label: str | None, out: Path) -> str:
-    """Draws into `out`: one sheet if it ends in .png, else a folder of single pictures. Returns a line that says what."""
+    """Draws into `out`: a sheet if it ends in .png, else a folder of single pictures. Returns a line for the person."""
     generator = Generator(model)
     if out.suffix.lower() == ".png":
         pixels, seconds = generator.draw(seeds, label), generator.seconds

@@ -1,4 +1,4 @@
-"""Seeds -> latents. A seed belongs to one picture: alone or in a batch, today and in any later version, in any language.
+"""Seeds -> latents. A seed belongs to one picture: alone or in a batch, in any later version, in any language.
 
 Recipe, in 32-bit arithmetic so that it can be written again anywhere (JavaScript: Math.imul and >>> 0):
 
@@ -10,7 +10,7 @@ Recipe, in 32-bit arithmetic so that it can be written again anywhere (JavaScrip
    (Box and Muller: A note on the generation of random normal deviates, 1958).
 4. Blocks 0, 1, 2, ... give four normals each, in this order; the first Z of them, rounded to float32, are the latents.
 
-Two maths libraries may differ in the last bit of a double's cosine; rounded to float32 that shows about once in 10^8 numbers.
+Two maths libraries may differ in the last bit of a double's cosine; rounded to float32 that shows once in 10^8 numbers.
 """
 
 import numpy as np
@@ -84,5 +84,5 @@ def latents(seeds, latent_dim: int) -> np.ndarray:
 
 
 def label_of_seed(seeds, classes: int) -> np.ndarray:
-    """The class that a seed draws when none is asked for: seed modulo K, so that neighbours show every class. int64 N."""
+    """The class int64 N that a seed draws when none is asked for: seed modulo K, so that neighbours show every class."""
     return (np.asarray(seeds, np.uint64).reshape(-1) % np.uint64(classes)).astype(np.int64)

@@ -5,8 +5,8 @@
     pixels = clothes.generator.draw([1, 2, 3], "Sneaker")  # uint8 3,28,28,3
     verdict = clothes.dcnn.judge("photo.jpg")              # verdict.real, verdict.label, verdict.evidence
 
-Arrays and numbers come back; how they look is the caller's business. What cannot be done is said in a sentence by one of
-the exceptions in SENTENCES.
+Arrays and numbers come back; how they look is the caller's business. What cannot be done is said in a sentence, by one
+of the exceptions in SENTENCES.
 """
 
 import ctypes
@@ -195,8 +195,8 @@ class Critic(Model):
 class Verdict:
     """What the DCNN says of one picture. None for what it has not learnt.
 
-    real: probability; evidence: float32 h,w over the centre square, positive where the picture speaks for real, with the
-    logit of `real` as its mean; classes: probability by name, most likely first; label: the most likely.
+    real: probability; evidence: float32 h,w over the centre square, positive where the picture speaks for real, its mean
+    the logit of `real`; classes: probability by name, most likely first; label: the most likely.
     """
 
     real: float | None

@@ -123,7 +123,7 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
     network = make_dcnn(c, len(facts["classes"]))
     network.load_state_dict(state["network"])
     says = {
-        "evidence": "float32 [batch, h, w], any number, positive where the picture speaks for real; its mean is the logit",
+        "evidence": "float32 [batch, h, w], positive where the picture speaks for real; its mean is the logit of real",
         "real": "float32 [batch], probability",
         "classes": f"float32 [batch, {len(facts['classes'])}], probabilities",
     }
@@ -220,7 +220,7 @@ def check(model: onnx.ModelProto, name: str) -> None:
 
 
 def compare(content: bytes, graph: Graph, name: str) -> None:
-    """Runs the file's bytes in onnxruntime and the module in torch on the same inputs. Raises ExportError if they differ."""
+    """Runs the file in onnxruntime and the module in torch on the same inputs. Raises ExportError if they differ."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
