@@ -75,7 +75,7 @@ class Discriminator(nn.Module):
 class HourglassGenerator(nn.Module):
     """Noise pictures (latents N,S*S) (and label N)  ->  images N,C,S,S in [-1, 1]: the hourglass.
 
-    Four strided convolutions squeeze the noise, four transposed ones unfold it. A class is a second, learnt, noise picture.
+    Four strided convolutions squeeze the noise, four transposed ones unfold it. A class is a second noise picture.
     """
 
     def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
@@ -123,7 +123,7 @@ class HourglassDiscriminator(nn.Module):
 def check_hourglass_size(image_size: int) -> None:
     if image_size < 16 or image_size % 16:
         raise TrainingError(
-            f"The hourglass halves a picture four times: its --image-size must be divisible by 16, and {image_size} is not."
+            f"The hourglass halves a picture four times: --image-size must be divisible by 16, and {image_size} is not."
         )
 
 

@@ -13,7 +13,7 @@ LUMA = (77 / 256, 150 / 256, 29 / 256)
 
 
 def fit(pixels: Tensor, size: int, channels: int) -> Tensor:
-    """Pixels uint8 N,H,W,3 -> levels float N,C,S,S in [0, 255]: centre square, linear antialiased resize, luma or RGB."""
+    """Pixels uint8 N,H,W,3 -> levels float N,C,S,S in [0, 255]: centre square, linear antialiased resize."""
     height, width = pixels.shape[1], pixels.shape[2]
     torch._check(height > 0)  # the exporter needs to be told, or it stops at a data-dependent guard
     torch._check(width > 0)

@@ -48,7 +48,12 @@ class Run:
 
     def __init__(self, c: RunConfig, data: dict, parts: dict, device: torch.device):
         self.c, self.data, self.parts = c, data, parts
-        self.made = {"seconds": 0.0, "device": describe(device), "torch": str(torch.__version__)}
+        self.made = {
+            "seconds": 0.0,
+            "device": describe(device),
+            "torch": str(torch.__version__),
+            "date": time.strftime("%Y-%m-%d"),
+        }
         self.folder = Path(c.out)
         self.log_path, self.checkpoint_path = self.folder / "log.jsonl", self.folder / checkpoint.NAME
         try:

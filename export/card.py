@@ -2,6 +2,8 @@
 
 import json
 
+DULL = ("image_size", "channels", "steps", "tick", "device", "tensorboard")  # settings said elsewhere, or of no effect
+
 
 def write_card(name: str, facts: dict[str, dict], sizes: dict[str, int], metrics: list[dict]) -> str:
     """A model card in Markdown, with the front matter that model hubs read. facts and sizes (bytes): by file name."""
@@ -23,7 +25,7 @@ def write_card(name: str, facts: dict[str, dict], sizes: dict[str, int], metrics
         measured(metrics),
         "## Made",
         table(
-            ("file", "from", "pictures shown", "seconds", "on", "torch", "settings"),
+            ("file", "from", "pictures shown", "seconds", "on", "torch", "date", "settings"),
             [made_row(*f) for f in facts.items()],
         ),
     ]
@@ -52,7 +54,9 @@ def file_row(file: str, facts: dict, size: int) -> tuple:
 def made_row(file: str, facts: dict) -> tuple:
     made, n = facts["made"], facts["data"]["pictures"]
     shown = f"{facts['images']:,} ({facts['images'] / n:.1f} x {n:,})"
-    settings = ", ".join(f"{key} {value}" for key, value in facts["config"].items() if value not in ("", 0, False))
+    settings = ", ".join(
+        f"{key} {value}" for key, value in facts["config"].items() if value not in ("", 0, False) and key not in DULL
+    )
     return (
         f"`{file}`",
         f"step {facts['step']} of checkpoint {facts['checkpoint_sha256'][:12]}",
@@ -60,6 +64,7 @@ def made_row(file: str, facts: dict) -> tuple:
         f"{made['seconds']:.0f}",
         made["device"],
         made["torch"],
+        made["date"],
         settings,
     )
 

@@ -84,5 +84,5 @@ def latents(seeds, latent_dim: int) -> np.ndarray:
 
 
 def label_of_seed(seeds, classes: int) -> np.ndarray:
-    """The class int64 N that a seed draws when none is asked for: seed modulo K, so that neighbours show every class."""
+    """The class int64 N that seeds draw when none is asked for: seed modulo K, so that neighbours show every class."""
     return (np.asarray(seeds, np.uint64).reshape(-1) % np.uint64(classes)).astype(np.int64)

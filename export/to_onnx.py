@@ -31,10 +31,10 @@ from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from export.card import write_card
 from export.latents import RECIPE, SEED_MAX, latents
 from export.pictures import png_bytes, sheet
-from export.runtime import MANIFEST, Generator
+from export.runtime import MANIFEST, Generator, read_manifest
 
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
-IR_VERSION = 8  # onnxruntime 1.15 and later
+IR_VERSION, OPSET = 8, 18  # onnxruntime 1.15 and later
 MOST_BYTES = 10_000_000
 RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from torch
 
@@ -51,7 +51,6 @@ class Graph:
     example: Callable[[int, int], dict[str, Tensor]]  # (batch, case) -> inputs by name
     outputs: tuple[str, ...]
     dynamic: dict[str, dict[int, object]]  # axes of the inputs that are free
-    opset: int
     facts: dict
 
 
@@ -111,10 +110,10 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
     label_axes = {"label": BATCH} if K else {}
     return {
         "generator.onnx": Graph(
-            PixelGenerator(G), draw_example, ("pixels",), {"latents": BATCH} | label_axes, 17, generator_facts
+            PixelGenerator(G), draw_example, ("pixels",), {"latents": BATCH} | label_axes, generator_facts
         ),
         "critic.onnx": Graph(
-            PixelCritic(D), score_example, ("score",), {"pixels": PICTURE_AXES} | label_axes, 18, critic_facts
+            PixelCritic(D), score_example, ("score",), {"pixels": PICTURE_AXES} | label_axes, critic_facts
         ),
     }
 
@@ -139,7 +138,7 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
         "outputs": {name: says[name] for name in outputs},
     }
     name = "dcnn.onnx" if c.gan else "referee.onnx"
-    return {name: Graph(module, example, outputs, {"pixels": PICTURE_AXES}, 18, dcnn_facts)}
+    return {name: Graph(module, example, outputs, {"pixels": PICTURE_AXES}, dcnn_facts)}
 
 
 def example_pixels(n: int, case: int, size: int) -> Tensor:
@@ -165,7 +164,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
             input_names=list(inputs),
             output_names=list(graph.outputs),
             dynamic_shapes=graph.dynamic,
-            opset_version=graph.opset,
+            opset_version=OPSET,
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -287,8 +286,11 @@ def export(runs: list[Path], out: Path) -> None:
         made = sorted(aside.iterdir())
         manifest = {"format": FORMAT, "sha256": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in made}}
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        stale = set(read_manifest(out).get("sha256", {})) - set(manifest["sha256"])
         for path in (*made, aside / MANIFEST):
             path.replace(out / path.name)
+    for name in stale:  # of an earlier export into the same folder; no card speaks of them any more
+        (out / name).unlink(missing_ok=True)
 
 
 def check_together(graphs: dict[str, Graph]) -> None:
