@@ -14,7 +14,7 @@ def balanced_accuracy(real_of_reals: np.ndarray, real_of_fakes: np.ndarray, thre
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Area under the ROC: how often a positive's score exceeds a negative's, ties counting half (Mann, Whitney 1947)."""
+    """Area under the ROC: how often a positive outscores a negative, ties counting half (Mann, Whitney 1947)."""
     scores = np.concatenate([positive, negative])
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     mean_rank = np.cumsum(counts) - (counts - 1) / 2  # of each distinct value, counting from 1

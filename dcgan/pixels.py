@@ -6,7 +6,6 @@ The training data passes through the same `fit`, so a graph sees a picture as tr
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 # Luma of ITU-R BT.601 in 256ths: exact in floats, so that grey pictures (R = G = B) keep their exact levels.
 LUMA = (77 / 256, 150 / 256, 29 / 256)
@@ -22,10 +21,24 @@ def fit(pixels: Tensor, size: int, channels: int) -> Tensor:
     torch._check(square.shape[1] > 0)
     torch._check(square.shape[2] > 0)
     levels = square.permute(0, 3, 1, 2).float()
-    levels = F.interpolate(levels, size=(size, size), mode="bilinear", antialias=True)
+    weights = resize_weights(square.shape[1], size).to(levels.device)
+    levels = weights @ levels @ weights.T
     if channels == 1:
         levels = (levels * levels.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
     return levels
+
+
+def resize_weights(side: int, size: int) -> Tensor:
+    """The matrix S,side of a linear antialiased resize: triangles as wide as an output pixel, each row's sum 1.
+
+    What Pillow's BILINEAR and torch's antialiased "bilinear" compute, and the identity where side = S. Written as a matrix
+    because runtimes differ in how (and whether) they antialias ONNX's Resize, and none in how they multiply.
+    """
+    scale = side / size
+    centres = (torch.arange(size).float()[:, None] + 0.5) * scale
+    distance = (torch.arange(side).float()[None, :] + 0.5 - centres).abs() / torch.sym_max(scale, 1.0)
+    weights = (1 - distance).clamp(min=0)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def to_images(levels: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def made_row(file: str, facts: dict) -> tuple:
         f"{made['seconds']:.0f}",
         made["device"],
         made["torch"],
-        made["date"],
+        made.get("date", ""),
         settings,
     )
 

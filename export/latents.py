@@ -29,10 +29,10 @@ class SeedError(ValueError):
 
 def parse_seed(text: object) -> int:
     """A seed as a person gives it ("7", 7, 7.0) -> an integer. Raises SeedError."""
-    try:
-        seed = int(str(text).strip().removesuffix(".0"))
-    except ValueError:
-        seed = -1
+    digits = str(text).strip().removesuffix(".0")
+    # Digits alone: int() would also take "1_6" for 16. No seed has more of them than the largest.
+    plain = digits.isascii() and digits.isdecimal() and len(digits) <= len(str(SEED_MAX))
+    seed = int(digits) if plain else -1
     if not 0 <= seed <= SEED_MAX:
         raise SeedError(f"A seed is a whole number from 0 to {SEED_MAX}; {str(text)[:40]!r} is not.")
     return seed
@@ -80,7 +80,7 @@ def latents(seeds, latent_dim: int) -> np.ndarray:
     uniform = (philox4x32(counter, key) + 0.5) / 2.0**32
     radius, angle = np.sqrt(-2 * np.log(uniform[..., 0::2])), 2 * np.pi * uniform[..., 1::2]
     normals = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)  # N,blocks,2 pairs,2
-    return normals.reshape(len(seeds), -1)[:, :latent_dim].astype(np.float32)
+    return normals.reshape(len(seeds), 4 * blocks)[:, :latent_dim].astype(np.float32)
 
 
 def label_of_seed(seeds, classes: int) -> np.ndarray:

@@ -195,8 +195,8 @@ class Critic(Model):
 class Verdict:
     """What the DCNN says of one picture. None for what it has not learnt.
 
-    real: probability; evidence: float32 h,w over the centre square, positive where the picture speaks for real, with the
-    logit as its mean; classes: probability by name, most likely first; label: the most likely.
+    real: probability; evidence: float32 h,w over the centre square, positive where the picture speaks for real, its
+    mean the logit; classes: probability by name, most likely first; label: the most likely.
     """
 
     real: float | None
