@@ -1,0 +1,149 @@
+"""The networks: what goes in, what comes out, how large they are, and how they begin."""
+
+import pytest
+import torch
+
+from dcgan.config import DcnnConfig, GanConfig, TrainingError
+from dcgan.models import (
+    DCNN,
+    Discriminator,
+    Generator,
+    HourglassDiscriminator,
+    HourglassGenerator,
+    make_dcnn,
+    make_gan,
+)
+
+SIZES = [8, 12, 28, 32, 40, 48, 64, 96]
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_gan_of_every_size_turns_latents_into_images_and_images_into_logits(size, channels, classes):
+    torch.manual_seed(0)
+    label = torch.tensor([0, 2]) if classes else None
+    images = Generator(size, 5, 2, channels, classes)(torch.randn(2, 5), label)
+    assert images.shape == (2, channels, size, size)
+    assert images.abs().max() <= 1
+    assert Discriminator(size, 2, channels, classes)(images, label).shape == (2,)
+
+
+@pytest.mark.parametrize("size", [16, 32, 48])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("classes", [0, 3])
+def test_an_hourglass_turns_noise_pictures_into_images_and_images_into_logits(size, channels, classes):
+    torch.manual_seed(0)
+    label = torch.tensor([0, 2]) if classes else None
+    G = HourglassGenerator(size, 2, channels, classes)
+    assert G.latent_dim == size * size
+    images = G(torch.randn(2, size * size), label)
+    assert images.shape == (2, channels, size, size)
+    assert images.abs().max() <= 1
+    assert HourglassDiscriminator(size, 2, channels, classes)(images, label).shape == (2,)
+
+
+@pytest.mark.parametrize("network", [HourglassGenerator, HourglassDiscriminator])
+@pytest.mark.parametrize("size", [28, 8, 40])
+def test_an_hourglass_says_which_sizes_it_can_have(network, size):
+    with pytest.raises(TrainingError, match=f"divisible by 16.*{size} is not"):
+        network(size)
+
+
+@pytest.mark.parametrize("network", [Generator, Discriminator])
+@pytest.mark.parametrize(("size", "near"), [(30, "28, 32"), (100, "96, 112"), (7, "8"), (0, "8"), (36, "32, 40")])
+def test_a_size_that_cannot_be_built_is_refused_with_near_ones(network, size, near):
+    with pytest.raises(TrainingError, match=f"--image-size {size} cannot be built.*such as.*{near}"):
+        network(size)
+
+
+def test_the_64_pixel_networks_are_as_large_as_those_of_the_pytorch_examples():
+    assert parameters(Generator(64, 100, 64, 3)) == 3_576_704
+    assert parameters(Discriminator(64, 64, 3)) == 2_765_568
+
+
+@pytest.mark.parametrize("kind", [Generator, HourglassGenerator])
+def test_a_class_changes_the_picture(kind):
+    torch.manual_seed(0)
+    G = kind(image_size=16, width=4, channels=1, classes=4).eval()
+    z = torch.randn(1, G.latent_dim).expand(4, -1)
+    with torch.no_grad():
+        images = G(z, torch.arange(4))
+        again = G(z, torch.zeros(4, dtype=torch.int64))
+    differences = (images[:, None] - images[None]).abs().amax((2, 3, 4))
+    assert (differences[~torch.eye(4, dtype=torch.bool)] > 0).all()
+    assert torch.allclose(again, again[:1])
+
+
+@pytest.mark.parametrize("kind", [Discriminator, HourglassDiscriminator])
+def test_a_critic_begins_without_an_opinion_on_classes_and_can_form_one(kind):
+    torch.manual_seed(0)
+    D = kind(image_size=16, width=4, channels=1, classes=3).eval()
+    images = torch.rand(1, 1, 16, 16).expand(3, -1, -1, -1)
+    logits = D(images, torch.arange(3))
+    assert torch.allclose(logits, logits[:1])
+    logits[1].backward()
+    slopes = D.projection.weight.grad.abs().sum(1)
+    assert slopes[1] > 0
+    assert slopes[[0, 2]].tolist() == [0, 0]
+
+
+def test_dcgan_weights_begin_small_and_batchnorm_near_one():
+    torch.manual_seed(0)
+    G = Generator(32, 100, 32, 3)
+    for layer in G.layers:
+        if isinstance(layer, torch.nn.ConvTranspose2d):
+            assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            assert layer.weight.mean().item() == pytest.approx(1, abs=0.02)
+            assert layer.bias.abs().max() == 0
+
+
+def test_the_outer_layers_have_no_batchnorm():
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in Discriminator(32, 4).layers[:2])
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in Generator(32, 8, 4).layers[-2:])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_dcnn_of_every_size_judges_reality_and_class(size, channels):
+    real, classes = DCNN(size, 2, channels, classes=5)(torch.rand(2, channels, size, size))
+    assert real.shape == (2,)
+    assert classes.shape == (2, 5)
+
+
+def test_a_dcnn_without_a_head_lacks_that_output():
+    images = torch.rand(2, 3, 16, 16)
+    real, classes = DCNN(16, 2, classes=0)(images)
+    assert real.shape == (2,)
+    assert classes is None
+    real, classes = DCNN(16, 2, classes=4, judges_reality=False)(images)
+    assert real is None
+    assert classes.shape == (2, 4)
+
+
+def test_a_dcnn_pools_down_to_between_four_and_eight_places():
+    for size in SIZES:
+        assert 4 <= DCNN(size, 2).features(torch.rand(1, 3, size, size)).shape[-1] <= 8
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    network, images = DCNN(8, 8, dropout=0.5), torch.rand(2, 3, 8, 8)
+    assert not torch.equal(network(images)[0], network(images)[0])
+    network.eval()
+    assert torch.equal(network(images)[0], network(images)[0])
+
+
+def test_the_configuration_decides_what_is_built():
+    c = GanConfig(image_size=16, channels=1, width=2, latent_dim=6)
+    G, D = make_gan(c, classes=0)
+    assert (type(G), type(D), G.latent_dim, G.channels, G.classes) == (Generator, Discriminator, 6, 1, 0)
+    G, D = make_gan(GanConfig(image_size=16, channels=1, width=2, architecture="hourglass"), classes=2)
+    assert (type(G), type(D), G.classes) == (HourglassGenerator, HourglassDiscriminator, 2)
+    assert make_dcnn(DcnnConfig(image_size=16, channels=1, width=2, gan=("a",)), 0).real_head is not None
+    assert make_dcnn(DcnnConfig(image_size=16, channels=1, width=2), 3).real_head is None
