@@ -10,7 +10,7 @@ from PIL import Image
 def noise(n: int, size: int = 16, channels: int = 3, seed: int = 0) -> np.ndarray:
     """Pixels uint8 N,S,S,3 of pure noise; grey (R = G = B) where `channels` is 1."""
     levels = np.random.default_rng(seed).integers(0, 256, (n, size, size, channels), np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(levels, (n, size, size, 3)))
+    return np.broadcast_to(levels, (n, size, size, 3)).copy()
 
 
 def scene(height: int, width: int) -> np.ndarray:

@@ -1,0 +1,140 @@
+"""The border between pixels and networks: one path for every picture, exact where nothing needs to be computed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from drawing import noise, scene
+from PIL import Image
+
+from dcgan.models import DCNN, Discriminator, Generator
+from dcgan.pixels import LUMA, PixelCritic, PixelDCNN, PixelGenerator, fit, to_images, to_levels
+
+SAMPLE = np.load(Path(__file__).parent / "data" / "fashion-sample.npz")["images"]
+
+
+def fitted(pixels: np.ndarray, size: int, channels: int = 3) -> np.ndarray:
+    """Levels float C,S,S of one picture."""
+    return fit(torch.from_numpy(pixels[None]), size, channels)[0].numpy()
+
+
+def by_pillow(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Centre square and antialiased linear resize, by Pillow in float: levels S,S,3."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    bands = [Image.fromarray(band.astype(np.float32)) for band in np.moveaxis(pixels, 2, 0)]
+    crop = (left, top, left + side, top + side)
+    return np.stack([np.asarray(b.crop(crop).resize((size, size), Image.BILINEAR)) for b in bands], 2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (123, 333), (333, 123), (28, 28), (65, 64), (7, 5)])
+@pytest.mark.parametrize("size", [28, 32, 64])
+def test_a_picture_is_fitted_as_pillow_fits_it(height, width, size):
+    pixels = scene(height, width)
+    assert np.abs(fitted(pixels, size).transpose(1, 2, 0) - by_pillow(pixels, size)).max() < 0.01
+
+
+def test_a_fitted_picture_is_within_half_a_level_of_the_8_bit_one_on_average():
+    pixels = scene(200, 301)
+    square = Image.fromarray(pixels[:, 50:250])
+    by_8_bits = np.asarray(square.resize((64, 64), Image.BILINEAR)).astype(float)
+    assert np.abs(fitted(pixels, 64).transpose(1, 2, 0) - by_8_bits).mean() < 0.5
+
+
+def test_a_picture_of_the_networks_own_size_keeps_its_levels():
+    pixels = noise(1, 32)[0]
+    assert np.array_equal(fitted(pixels, 32), pixels.transpose(2, 0, 1))
+
+
+def test_grey_pictures_keep_their_levels_in_a_grey_network():
+    every_level = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, 2)
+    assert np.array_equal(fitted(every_level, 16, channels=1)[0], every_level[..., 0])
+    real = np.repeat(SAMPLE[:20, ..., None], 3, 3)
+    assert np.array_equal(fit(torch.from_numpy(real), 28, 1)[:, 0].numpy(), SAMPLE[:20])
+
+
+def test_luma_is_that_of_bt601_and_sums_to_one():
+    assert sum(LUMA) == 1
+    assert pytest.approx(LUMA, abs=0.002) == (0.299, 0.587, 0.114)
+    pixels = noise(1, 32)[0]
+    assert np.abs(fitted(pixels, 32, 1)[0] - np.asarray(Image.fromarray(pixels).convert("L")).astype(float)).max() < 1.5
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 50), (50, 20)])
+def test_only_the_centre_square_counts(height, width):
+    pixels = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - 20) // 2, (width - 20) // 2
+    pixels[top : top + 20, left : left + 20] = 200
+    assert np.array_equal(fitted(pixels, 20), np.full((3, 20, 20), 200))
+    assert np.allclose(fitted(pixels, 8), 200, atol=1e-3)
+
+
+def test_one_pixel_becomes_a_picture_of_its_colour():
+    pixels = np.array([[[10, 200, 30]]], np.uint8)
+    assert np.allclose(fitted(pixels, 8).transpose(1, 2, 0), [10, 200, 30])
+
+
+def test_fitting_keeps_the_mean_of_a_picture_reduced_by_a_whole_factor():
+    pixels = noise(1, 64)[0]
+    assert np.abs(fitted(pixels, 16).mean((1, 2)) - pixels.mean((0, 1))).max() < 2.5
+
+
+def test_every_level_survives_the_way_to_an_image_and_back():
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_levels(to_images(levels)), levels)
+    assert to_images(levels)[[0, 255]].tolist() == [-1, 1]
+
+
+def test_levels_are_rounded_to_the_nearest_and_clamped():
+    levels = torch.tensor([-9.0, 0.0, 0.49, 0.51, 1.0, 254.49, 254.51, 255.0, 300.0])
+    assert to_levels(to_images(levels)).tolist() == [0, 0, 0, 1, 1, 254, 255, 255, 255]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_generator_gives_rgb_pixels(channels):
+    torch.manual_seed(0)
+    network = Generator(16, 8, 4, channels)
+    pixels = PixelGenerator(network).eval()(torch.randn(5, 8))
+    assert (pixels.shape, pixels.dtype) == ((5, 16, 16, 3), torch.uint8)
+    grey = bool((pixels == pixels[..., :1]).all())
+    assert grey == (channels == 1)
+
+
+def test_a_generators_pixels_are_the_images_levels():
+    torch.manual_seed(0)
+    network, z = Generator(16, 8, 4, 3).eval(), torch.randn(5, 8)
+    with torch.no_grad():
+        pixels, images = PixelGenerator(network)(z), network(z)
+    assert (to_images(pixels).permute(0, 3, 1, 2) - images).abs().max() <= 0.5 / 127.5 + 1e-6
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_generators_pixels_suit_any_critic_and_dcnn(channels):
+    pixels = torch.from_numpy(noise(2, 20))
+    assert PixelCritic(Discriminator(16, 4, channels)).eval()(pixels).shape == (2,)
+    out = PixelDCNN(DCNN(16, 4, channels, classes=3)).eval()(pixels)
+    assert {name: tuple(value.shape) for name, value in out.items()} == {
+        "evidence": (2, 8, 8),
+        "real": (2,),
+        "classes": (2, 3),
+    }
+
+
+def test_the_mean_of_the_evidence_is_the_logit():
+    torch.manual_seed(0)
+    network = DCNN(16, 4, 3, classes=2).eval()
+    pixels = torch.from_numpy(noise(3, 16))
+    with torch.no_grad():
+        out = PixelDCNN(network)(pixels)
+        real, classes = network(to_images(pixels.permute(0, 3, 1, 2)))
+    assert torch.allclose(out["evidence"].mean((1, 2)), real, atol=1e-5)
+    assert torch.allclose(out["real"], real.sigmoid(), atol=1e-6)
+    assert torch.allclose(out["classes"], classes.softmax(1), atol=1e-6)
+
+
+def test_a_dcnn_tells_only_what_it_has_learnt():
+    pixels = torch.from_numpy(noise(1, 16))
+    assert set(PixelDCNN(DCNN(16, 4, classes=0)).eval()(pixels)) == {"real", "evidence"}
+    assert set(PixelDCNN(DCNN(16, 4, classes=2, judges_reality=False)).eval()(pixels)) == {"classes"}
