@@ -31,7 +31,7 @@ def fit(pixels: Tensor, size: int, channels: int) -> Tensor:
 def resize_weights(side: int, size: int) -> Tensor:
     """The matrix S,side of a linear antialiased resize: triangles as wide as an output pixel, each row's sum 1.
 
-    What Pillow's BILINEAR and torch's antialiased "bilinear" compute, and the identity where side = S. Written as a matrix
+    What Pillow calls BILINEAR and torch antialiased "bilinear"; the identity where side = S. Written as a matrix,
     because runtimes differ in how (and whether) they antialias ONNX's Resize, and none in how they multiply.
     """
     scale = side / size

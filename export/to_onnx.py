@@ -30,7 +30,7 @@ from dcgan.models import make_dcnn, make_gan
 from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from export.card import write_card
 from export.latents import RECIPE, SEED_MAX, latents
-from export.pictures import png_bytes, sheet
+from export.pictures import PictureError, png_bytes, read_picture, sheet
 from export.runtime import MANIFEST, Generator, read_manifest
 
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
@@ -261,8 +261,11 @@ def write_graph(graph: Graph, path: Path) -> None:
 # --- a bundle -----------------------------------------------------------------------------------------------------
 
 
-def export(runs: list[Path], out: Path) -> None:
-    """Writes the bundle of these runs: graphs, samples, metrics, card, and last the manifest that vouches for them."""
+def export(runs: list[Path], out: Path, examples: Path | None = None) -> None:
+    """Writes the bundle of these runs: graphs, samples, metrics, card, and last the manifest that vouches for them.
+
+    `examples`: a folder of real pictures to ship beside them, for visitors to try.
+    """
     graphs: dict[str, Graph] = {}
     metrics: list[dict] = []
     for run in runs:
@@ -283,12 +286,17 @@ def export(runs: list[Path], out: Path) -> None:
         facts = {name: graph.facts for name, graph in graphs.items()}
         sizes = {name: (aside / name).stat().st_size for name in graphs}
         (aside / "README.md").write_text(write_card(out.name, facts, sizes, metrics), encoding="utf-8")
-        made = sorted(aside.iterdir())
-        manifest = {"format": FORMAT, "sha256": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in made}}
+        (aside / "examples").mkdir()
+        for path in sorted(examples.iterdir()) if examples else []:
+            (aside / "examples" / f"{path.stem}.png").write_bytes(png_bytes(read_picture(path)))
+        made = {path.relative_to(aside).as_posix(): path for path in sorted(aside.rglob("*")) if path.is_file()}
+        sha256 = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in made.items()}
+        manifest = {"format": FORMAT, "sha256": sha256}
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         stale = set(read_manifest(out).get("sha256", {})) - set(manifest["sha256"])
-        for path in (*made, aside / MANIFEST):
-            path.replace(out / path.name)
+        for name, path in (made | {MANIFEST: aside / MANIFEST}).items():
+            (out / name).parent.mkdir(exist_ok=True)
+            path.replace(out / name)
     for name in stale:  # of an earlier export into the same folder; no card speaks of them any more
         (out / name).unlink(missing_ok=True)
 
@@ -317,14 +325,15 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m export.to_onnx", description=__doc__.split(":")[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of train_gan and train_dcnn")
     parser.add_argument("--out", required=True, type=Path, help="the bundle's folder, such as models/NAME")
+    parser.add_argument("--examples", type=Path, help="a folder of real pictures to ship; mind their licence")
     args = parser.parse_args(argv)
     try:
-        export(args.runs, args.out)
-    except (ExportError, TrainingError) as error:
+        export(args.runs, args.out, args.examples)
+    except (ExportError, TrainingError, PictureError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except OSError as error:
         parser.exit(2, f"{parser.prog}: --out {args.out} cannot be written ({error.strerror}).\n")
-    for path in sorted(args.out.iterdir()):
+    for path in sorted(args.out.glob("*.*")):
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
 
 

@@ -1,0 +1,221 @@
+"""A file appears only when it computes what the network computes, and says what it is."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from dcgan import checkpoint
+from dcgan.config import GanConfig
+from dcgan.models import make_gan
+from dcgan.pixels import PixelDCNN, PixelGenerator
+from export import to_onnx
+from export.latents import latents
+
+FILES = ("generator.onnx", "critic.onnx", "dcnn.onnx")
+
+
+@pytest.fixture(scope="module")
+def models(toy_bundle: Path) -> dict[str, onnx.ModelProto]:
+    return {name: onnx.load(toy_bundle / name) for name in FILES}
+
+
+def test_a_bundle_has_its_files_and_a_manifest_that_vouches_for_them(toy_bundle: Path):
+    manifest = json.loads((toy_bundle / "manifest.json").read_text())
+    assert set(manifest["sha256"]) == {*FILES, "README.md", "metrics.json", "samples.png"}
+    for name, sha256 in manifest["sha256"].items():
+        assert hashlib.sha256((toy_bundle / name).read_bytes()).hexdigest() == sha256
+    assert sorted(p.name for p in toy_bundle.iterdir()) == sorted([*manifest["sha256"], "manifest.json"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_old_enough_for_old_runtimes(models, name):
+    model = models[name]
+    assert model.ir_version == 8
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_whole_small_and_clean(models, toy_bundle, name):
+    content = (toy_bundle / name).read_bytes()
+    assert len(content) < 10_000_000
+    onnx.checker.check_model(models[name], full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(models[name], check_type=True, strict_mode=True)
+    assert len(inferred.graph.output) == len(models[name].graph.output)
+    assert not any(node.op_type == "BatchNormalization" for node in models[name].graph.node)
+    for place in (os.getcwd(), os.path.expanduser("~"), "site-packages", ".py"):
+        assert place.encode() not in content
+
+
+def described(values) -> dict[str, tuple]:
+    kinds = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT64: "int64"}
+    return {
+        value.name: (
+            kinds[value.type.tensor_type.elem_type],
+            *((d.dim_param or d.dim_value) for d in value.type.tensor_type.shape.dim),
+        )
+        for value in values
+    }
+
+
+def test_the_generator_takes_latents_and_labels_and_gives_pixels(models, gan_run):
+    c = checkpoint.load(gan_run)["config"]
+    graph = models["generator.onnx"].graph
+    assert described(graph.input) == {"latents": ("float32", "batch", c.latent_dim), "label": ("int64", "batch")}
+    assert described(graph.output) == {"pixels": ("uint8", "batch", c.image_size, c.image_size, 3)}
+
+
+def test_the_classifiers_take_pixels_of_any_size(models, dcnn_run):
+    classes = checkpoint.load(dcnn_run)["data"]["classes"]
+    dtype, batch, height, width, channels = described(models["dcnn.onnx"].graph.input)["pixels"]
+    assert (dtype, batch, channels) == ("uint8", "batch", 3)
+    assert isinstance(height, str)
+    assert isinstance(width, str)
+    outputs = described(models["dcnn.onnx"].graph.output)
+    assert outputs["real"] == ("float32", "batch")
+    assert outputs["classes"] == ("float32", "batch", len(classes))
+    assert outputs["evidence"][:2] == ("float32", "batch")
+    assert described(models["critic.onnx"].graph.output) == {"score": ("float32", "batch")}
+
+
+def test_the_facts_say_what_made_the_file(models, gan_run):
+    facts = json.loads(next(p.value for p in models["generator.onnx"].metadata_props if p.key == "facts"))
+    state = checkpoint.load(gan_run)
+    assert facts["kind"] == "generator"
+    assert facts["checkpoint_sha256"] == state["sha256"]
+    assert facts["step"] == state["step"]
+    assert facts["classes"] == state["data"]["classes"]
+    assert facts["data"]["licence"]
+    assert "philox" in facts["seeds"]["recipe"]
+
+
+def test_exporting_twice_gives_the_same_bytes(toy_bundle, gan_run, dcnn_run, tmp_path):
+    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(tmp_path / toy_bundle.name)])
+    for name in (*FILES, "samples.png", "README.md", "manifest.json"):
+        assert (tmp_path / toy_bundle.name / name).read_bytes() == (toy_bundle / name).read_bytes(), name
+
+
+def test_a_tampered_network_is_refused_and_nothing_is_written(gan_run, tmp_path):
+    graph = to_onnx.graphs_of(checkpoint.load(gan_run))["generator.onnx"]
+    model = to_onnx.to_proto(graph)
+    weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    values = np.frombuffer(weights.raw_data, np.float32).copy()
+    values[: len(values) // 2] *= 1.5
+    weights.raw_data = values.tobytes()
+    with pytest.raises(to_onnx.ExportError, match="does not compute what the network computes"):
+        to_onnx.compare(model.SerializeToString(), graph, "generator.onnx")
+
+    class Other(torch.nn.Module):  # differs from itself: what is exported is not what is compared
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, latents, label=None):
+            pixels = self.module(latents, label)
+            return pixels if torch.compiler.is_exporting() else pixels.flip(1)
+
+    crooked = to_onnx.Graph(Other(graph.module), graph.example, graph.outputs, graph.dynamic, graph.facts)
+    with pytest.raises(to_onnx.ExportError, match="Nothing was written"):
+        to_onnx.write_graph(crooked, tmp_path / "generator.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("architecture", "size"), [("dcgan", 12), ("hourglass", 16)])
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_architecture_exports(architecture, size, classes, channels, tmp_path):
+    torch.manual_seed(1)
+    c = GanConfig(architecture=architecture, image_size=size, channels=channels, width=2, latent_dim=5, steps=1)
+    G, D = make_gan(c, classes)
+    c = GanConfig(**(vars(c) | {"latent_dim": G.latent_dim}))
+    state = {"config": c, "step": 1, "sha256": "0", "made": {}, "G_ema": G.state_dict(), "D": D.state_dict()}
+    state["data"] = {"classes": ["a", "b", "c"][:classes], "sha256": "0"}
+    for name, graph in to_onnx.graphs_of(state).items():
+        to_onnx.write_graph(graph, tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["critic.onnx", "generator.onnx"]
+
+
+def test_the_file_draws_what_the_network_draws(toy_bundle, gan_run):
+    state = checkpoint.load(gan_run)
+    c, K = state["config"], len(state["data"]["classes"])
+    G = make_gan(c, K)[0]
+    G.load_state_dict(state["G_ema"])
+    z, label = latents(range(50, 63), c.latent_dim), np.arange(13) % K
+    with torch.no_grad():
+        expected = PixelGenerator(G).eval()(torch.from_numpy(z), torch.from_numpy(label)).numpy()
+    session = ort.InferenceSession(toy_bundle / "generator.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(["pixels"], {"latents": z, "label": label})[0]
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_a_picture_of_the_networks_size_is_judged_as_it_was_trained_on(toy_bundle, dcnn_run):
+    state = checkpoint.load(dcnn_run)
+    from dcgan.models import make_dcnn
+    from dcgan.pixels import to_images
+
+    network = make_dcnn(state["config"], len(state["data"]["classes"]))
+    network.load_state_dict(state["network"])
+    size, channels = network.image_size, network.channels
+    levels = torch.randint(0, 256, (5, channels, size, size), dtype=torch.uint8)
+    with torch.no_grad():
+        real, classes = network.eval()(to_images(levels))  # the very tensor that training makes of a picture
+    pixels = levels.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+    session = ort.InferenceSession(toy_bundle / "dcnn.onnx", providers=["CPUExecutionProvider"])
+    found = dict(zip(("real", "classes"), session.run(["real", "classes"], {"pixels": pixels}), strict=True))
+    assert np.allclose(found["real"], real.sigmoid().numpy(), 1e-4, 1e-6)
+    assert np.allclose(found["classes"], classes.softmax(1).numpy(), 1e-4, 1e-6)
+    assert isinstance(PixelDCNN(network), torch.nn.Module)
+
+
+def refused(capsys, *argv: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        to_onnx.main([str(a) for a in argv])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return said
+
+
+def test_a_missing_run_is_a_sentence(tmp_path, capsys):
+    assert "There is no checkpoint at" in refused(capsys, tmp_path / "nothing", "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_part_twice_is_a_sentence(gan_run, tmp_path, capsys):
+    assert "which an earlier run made already" in refused(capsys, gan_run, gan_run, "--out", tmp_path / "out")
+
+
+def test_runs_of_different_pictures_make_no_bundle(gan_run, dcnn_run, tmp_path, capsys):
+    state = torch.load(dcnn_run / "checkpoint.pt", weights_only=True)
+    state["data"]["sha256"] = "of other pictures"
+    (tmp_path / "other").mkdir()
+    torch.save(state, tmp_path / "other" / "checkpoint.pt")
+    said = refused(capsys, gan_run, tmp_path / "other", "--out", tmp_path / "out")
+    assert "different pictures" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_out_that_is_a_file_is_a_sentence(gan_run, tmp_path, capsys):
+    (tmp_path / "out").write_text("in the way")
+    assert "cannot be written" in refused(capsys, gan_run, "--out", tmp_path / "out")
+
+
+def test_a_file_above_the_limit_is_refused(gan_run, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(to_onnx, "MOST_BYTES", 1000)
+    assert "smaller --width" in refused(capsys, gan_run, "--out", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_second_export_removes_what_it_no_longer_makes(toy_bundle, gan_run, dcnn_run, tmp_path):
+    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(tmp_path / "b")])
+    (tmp_path / "b" / "notes.txt").write_text("a person's own file stays")
+    to_onnx.main([str(gan_run), "--out", str(tmp_path / "b")])
+    names = {p.name for p in (tmp_path / "b").iterdir()}
+    assert "dcnn.onnx" not in names
+    assert {"generator.onnx", "critic.onnx", "notes.txt"} <= names
