@@ -53,10 +53,10 @@ def read_picture(source: str | Path | bytes, name: str | None = None) -> np.ndar
 def to_rgb(picture: Image.Image) -> Image.Image:
     """A picture of any mode -> upright RGB; one of huge sides is first reduced by a whole factor (a box filter)."""
     factor = min(picture.size) // WORKING_SIDE
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
         levels = np.asarray(picture).astype(np.float64) / 257  # 65535 -> 255
         picture = Image.fromarray(np.clip(levels + 0.5, 0, 255).astype(np.uint8))
-    picture = ImageOps.exif_transpose(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
