@@ -1,0 +1,83 @@
+"""The page: python app.py
+
+Draws pictures with the exported DCGAN and asks the exported DCNN: real or fake? It needs no torch.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import gradio as gr
+
+from export.runtime import ModelError
+from ui import generate, judge, models
+from ui.shelf import shelf
+from ui.widgets import MAX_FILE_BYTES, Footer
+
+UI = Path(__file__).parent / "ui"
+TITLE = "Real or fake?"
+INTRODUCTION = """
+# Real or fake?
+One network draws small pictures of things that never existed. Another has learnt to tell them from real ones, and shows
+why. Draw some, then ask.
+"""
+HOUR = 3600  # seconds
+
+
+def build() -> gr.Blocks:
+    """The page, from its tabs. Raises ModelError where there is no bundle."""
+    shelf()
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR, 24 * HOUR), fill_width=False) as page:
+        gr.Markdown(INTRODUCTION, label="Introduction", elem_id="introduction")
+        footer = Footer(label="What ran", elem_id="ran", render=False)
+        with gr.Tabs(selected="generate") as tabs:
+            with gr.Tab("Generate", id="generate"):
+                sheet, _ = generate.build(page, footer)
+            with gr.Tab("Real or fake?", id="judge"):
+                judge.build(page, tabs, sheet, footer)
+            with gr.Tab("Models", id="models"):
+                models.build(page)
+        footer.render()
+    return page
+
+
+def theme() -> gr.themes.Base:
+    """Quiet greys, the visitor's own fonts: nothing is fetched from elsewhere."""
+    return gr.themes.Base(
+        primary_hue="stone",
+        neutral_hue="stone",
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+        font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "monospace"],
+        radius_size="md",
+    ).set(
+        button_primary_background_fill="*neutral_800",
+        button_primary_background_fill_hover="*neutral_700",
+        button_primary_text_color="white",
+        button_primary_background_fill_dark="*neutral_200",
+        button_primary_background_fill_hover_dark="*neutral_100",
+        button_primary_text_color_dark="*neutral_900",
+    )
+
+
+def main() -> None:
+    """Serves the page at GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (127.0.0.1, 7860)."""
+    try:
+        page = build()
+    except ModelError as error:
+        sys.exit(f"app.py: {error}")
+    page.queue(max_size=32, api_open=False).launch(
+        theme=theme(),
+        css_paths=UI / "page.css",
+        ssr_mode=False,
+        show_error=True,
+        max_file_size=MAX_FILE_BYTES,
+        run_history=False,
+        footer_links=["api", "gradio"],
+        favicon_path=UI / "favicon.png",
+    )
+
+
+if __name__ == "__main__":
+    main()

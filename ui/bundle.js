@@ -1,0 +1,64 @@
+// A bundle: what it is, what it can do, its files.
+function size(bytes) {
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+}
+
+function table(caption, head, rows) {
+  return el(
+    "section",
+    {},
+    el("p", { class: "heading" }, caption),
+    el(
+      "div",
+      { class: "scroller", tabindex: 0, role: "region", "aria-label": caption },
+      el(
+        "table",
+        {},
+        el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))),
+        el("tbody", {}, ...rows.map((cells) => el("tr", {}, ...cells.map((c) => el("td", {}, c))))),
+      ),
+    ),
+  );
+}
+
+function file(f) {
+  const name = f.url ? el("a", { href: f.url, download: f.name }, f.name) : f.name;
+  const state = f.whole
+    ? el("code", { title: f.sha256 }, f.sha256)
+    : el("strong", { class: "broken" }, f.sha256 ? "altered: it is not the file that the bundle was made with" : "missing");
+  return [name, f.sha256 ? size(f.bytes) : "", state];
+}
+
+function figures(metrics) {
+  if (!metrics.length)
+    return el("section", {}, el("p", { class: "heading" }, "Measured"), el("p", { class: "remark" }, "Nothing yet."));
+  const number = (v) => (typeof v === "number" ? Number(v.toPrecision(4)).toString() : String(v));
+  const rows = metrics.map((m) => [String(m.of ?? ""), String(m.metric ?? ""), number(m.value), String(m.n ?? ""), String(m.on ?? "")]);
+  return table("Measured", ["of", "metric", "value", "n", "on"], rows);
+}
+
+function render() {
+  const v = props.value;
+  root.className = "bundle";
+  if (!v) return;
+  root.replaceChildren(
+    ...[
+      el("p", { class: "name" }, v.name),
+      el("p", { class: "remark" }, [v.data, v.classes.length ? `${v.classes.length} classes` : ""].filter(Boolean).join(" · ")),
+      el(
+        "p",
+        { class: v.non_commercial ? "licence warning" : "licence" },
+        v.non_commercial ? "Not for commercial use. " : "",
+        `Licence of the pictures: ${v.licence}.`,
+      ),
+      v.samples
+        ? el("figure", { class: "samples" }, el("img", { src: v.samples, alt: "Pictures of the first seeds, not picked" }), el("figcaption", {}, "The first seeds, not picked"))
+        : null,
+      figures(v.metrics),
+      table("Files", ["file", "size", "sha256"], v.files.map(file)),
+    ].filter(Boolean),
+  );
+}
+
+watch("value", render);
+render();

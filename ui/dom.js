@@ -1,0 +1,19 @@
+// el("p", {class: "note"}, "text", child): an element. Text stays text, whatever it holds.
+function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// A probability in words that never claim certainty.
+function percent(p) {
+  if (p > 0.99 && p < 1) return "over 99 %";
+  if (p < 0.01 && p > 0) return "under 1 %";
+  return `${Math.round(100 * p)} %`;
+}
+
+const root = element.querySelector("div") ?? element;

@@ -1,0 +1,143 @@
+"""The tab that asks: real or fake?"""
+
+from dataclasses import dataclass
+
+import gradio as gr
+import numpy as np
+
+from export.latents import parse_seed
+from export.pictures import PictureError, as_seen, read_picture
+from export.runtime import Bundle, Verdict
+from ui.evidence import enlarge, paint
+from ui.generate import ran
+from ui.sentences import speaks
+from ui.shelf import example_files, shelf, take
+from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
+
+EXAMPLES = 6  # of each kind
+
+
+@speaks
+def judge(picture: np.ndarray | None, bundle: str | None = None) -> tuple[dict, dict]:
+    """Ask the DCNN of a bundle whether a picture is real or generated, of which class, and why.
+
+    picture: a PNG, JPEG, WebP, BMP or GIF (its first frame), up to 50 million pixels and 20 MB; its centre square is
+    judged. bundle: a name of /bundles (empty: the first).
+    Returns the probability that it is real, the class probabilities, the evidence, and what ran.
+    """
+    if picture is None:
+        raise PictureError("There is no picture yet: upload one, paste one, take one, or choose an example.")
+    shelved = take(bundle)
+    verdict = shelved.dcnn.judge(picture)
+    return as_value(shelved, picture, verdict), ran(shelved, shelved.dcnn)
+
+
+def as_value(bundle: Bundle, pixels: np.ndarray, verdict: Verdict) -> dict:
+    """A verdict as numbers and pictures."""
+    seen = as_seen(pixels, bundle.dcnn.image_size, bundle.dcnn.facts["channels"])
+    evidence = verdict.evidence
+    return {
+        "bundle": bundle.name,
+        "real": verdict.real,
+        "label": verdict.label,
+        "classes": verdict.classes,
+        "evidence": None if evidence is None else [[round(float(v), 4) for v in row] for row in evidence],
+        "critic": critic_score(bundle, pixels, verdict),
+        "size": list(pixels.shape[1::-1]),
+        "seen": png_url(enlarge(seen, 336)),
+        "map": None if evidence is None else png_url(paint(seen, evidence)),
+    }
+
+
+def critic_score(bundle: Bundle, pixels: np.ndarray, verdict: Verdict) -> float | None:
+    """What the GAN's own critic thinks, where the bundle has one; a conditional one is told the DCNN's class."""
+    if not bundle.has("critic"):
+        return None
+    critic = bundle.critic
+    if critic.classes and verdict.label not in critic.classes:
+        return None
+    label = np.array([critic.label_index(verdict.label)]) if critic.classes else None
+    return float(critic(pixels[None], label)[0])
+
+
+@speaks
+def judge_again(picture: np.ndarray | None, bundle: str | None) -> tuple[dict | None, dict | None]:
+    """`judge`, for events that happen without a picture too."""
+    return (None, gr.skip()) if picture is None else judge(picture, bundle)
+
+
+@dataclass(frozen=True)
+class Example:
+    caption: str
+    note: str
+    pixels: np.ndarray
+
+
+def examples_of(bundle: Bundle) -> list[Example]:
+    """Pictures to try: real ones that the bundle brings along, and generated ones."""
+    real = [
+        Example("real", path.stem.replace("-", " ").replace("_", " "), read_picture(path))
+        for path in example_files(bundle)[: 2 * EXAMPLES]
+    ]
+    if not bundle.has("generator"):
+        return real
+    seeds = list(range(1, EXAMPLES + 1))
+    generated = bundle.generator.draw(seeds)
+    return real + [Example("generated", f"seed {s}", p) for s, p in zip(seeds, generated, strict=True)]
+
+
+@speaks
+def show_examples(bundle: str | None) -> dict:
+    """The examples of a bundle, small."""
+    examples = examples_of(take(bundle))
+    return {"pictures": [{"caption": e.caption, "note": e.note, "png": png_url(e.pixels)} for e in examples]}
+
+
+@speaks
+def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
+    """The example that was chosen."""
+    examples = examples_of(take(bundle))
+    number = event._data.get("index")
+    if not isinstance(number, int) or not 0 <= number < len(examples):
+        raise PictureError("There is no such example; choose one that is shown.")
+    return examples[number].pixels
+
+
+@speaks
+def take_generated(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
+    """The picture that was chosen in the other tab, drawn again from its recipe: no detail is lost on the way."""
+    recipe = event._data
+    bundle = take(recipe.get("bundle"))
+    pixels = bundle.generator.draw([parse_seed(recipe.get("seed"))], recipe.get("label"))[0]
+    return gr.Tabs(selected="judge"), bundle.name, pixels
+
+
+def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
+    """Lays out the tab; `sheet` is the other tab's, whose chosen picture can be asked about."""
+    names = list(shelf())
+    with gr.Row(elem_classes="judging"):
+        with gr.Column(min_width=300, scale=4):
+            picture = Picture(
+                label="Picture",
+                format="png",
+                sources=["upload", "clipboard", "webcam"],
+                height=300,
+                buttons=[],
+                elem_id="picture",
+                alt_text="The picture to be judged",
+            )
+            bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1)
+            examples = Sheet(label="Examples", detail=False, elem_id="examples")
+        with gr.Column(min_width=300, scale=5):
+            verdict = VerdictView(label="Verdict", elem_id="verdict")
+
+    what = {"inputs": [picture, bundle], "outputs": [verdict, footer], "show_progress": "hidden"}
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    picture.upload(judge, **what, api_name="judge")
+    picture.clear(judge_again, **what, api_visibility="private")
+    bundle.input(judge_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
+    examples.select(take_example, bundle, picture, **quiet).success(judge, **what, api_visibility="private")
+    sheet.submit(take_generated, None, [tabs, bundle, picture], **quiet).success(
+        judge, **what, api_visibility="private"
+    ).then(show_examples, bundle, examples, **quiet)
+    page.load(show_examples, bundle, examples, **quiet)

@@ -1,0 +1,95 @@
+"""The tab that shows what the page runs: cards, figures, files."""
+
+import functools
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import gradio as gr
+
+from export.runtime import MANIFEST, Bundle
+from ui.sentences import speaks
+from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
+from ui.widgets import BundleView, Choice
+
+NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
+
+
+def list_bundles() -> list[str]:
+    """The names of the bundles on this page."""
+    return list(shelf())
+
+
+@speaks
+def describe(bundle: str | None = None) -> tuple[dict, str]:
+    """What a bundle is: its files with sizes and sha256, its figures, the licence of its pictures, and its card.
+
+    bundle: a name of /bundles (empty: the first). Returns the facts, and the card as Markdown.
+    """
+    shelved = take(bundle)
+    licence = licence_of(shelved)
+    samples = shelved.folder / "samples.png"
+    value = {
+        "name": shelved.name,
+        "data": facts_of(shelved).get("data", {}).get("name", ""),
+        "licence": licence,
+        "non_commercial": bool(NON_COMMERCIAL.search(licence)),
+        "classes": facts_of(shelved).get("classes", []),
+        "files": [file_facts(shelved, name) for name in (*shelved.manifest["sha256"], MANIFEST)],
+        "metrics": read_metrics(shelved.folder),
+        "samples": address(samples) if samples.is_file() else None,
+    }
+    return value, card(shelved)
+
+
+def file_facts(bundle: Bundle, name: str) -> dict:
+    """A file as it is now; `whole`: as its manifest says it should be."""
+    path = bundle.folder / name
+    if not path.is_file():
+        return {"name": name, "bytes": 0, "sha256": "", "url": None, "whole": False}
+    stat = path.stat()
+    sha256 = sha256_of(path, stat.st_size, stat.st_mtime_ns)
+    whole = bundle.manifest["sha256"].get(name, sha256) == sha256
+    return {"name": name, "bytes": stat.st_size, "sha256": sha256, "url": address(path), "whole": whole}
+
+
+@functools.lru_cache(maxsize=256)
+def sha256_of(path: Path, size: int, modified: int) -> str:
+    """Of a file's content; asked again when size or time of change differ."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_metrics(folder: Path) -> list[dict]:
+    """The rows of metrics.json; none where there is none, or a damaged one, which the list of files shows."""
+    try:
+        return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+
+
+def card(bundle: Bundle) -> str:
+    """README.md without its front matter, its pictures' paths made the page's."""
+    try:
+        text = (bundle.folder / "README.md").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return "This bundle has no card."
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    return re.sub(
+        r"(!\[[^\]]*\])\((?![a-z]+:|/)([^)\s]+)\)",
+        lambda found: f"{found[1]}({address(bundle.folder / found[2])})",
+        text,
+    )
+
+
+def build(page: gr.Blocks) -> None:
+    """Lays out the tab."""
+    names = list(shelf())
+    gr.set_static_paths([path for bundle in shelf().values() for path in offered_files(bundle)])
+    bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1, elem_classes="narrow")
+    view = BundleView(label="Files and figures", elem_id="bundle")
+    with gr.Accordion("The card", open=False):
+        text = gr.Markdown(label="Card", elem_id="card", sanitize_html=True)
+    gr.api(list_bundles, api_name="bundles")
+    bundle.input(describe, bundle, [view, text], api_name="describe", show_progress="hidden")
+    page.load(describe, bundle, [view, text], api_visibility="private", show_progress="hidden")

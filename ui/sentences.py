@@ -1,0 +1,29 @@
+"""Where the project's own exceptions become sentences on the page and answers of the API. Anything else is a bug."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import gradio as gr
+
+from export.runtime import SENTENCES
+
+
+@contextmanager
+def spoken() -> Iterator[None]:
+    """Inside, what the project says in an exception is said to the visitor, without a traceback."""
+    try:
+        yield
+    except SENTENCES as error:
+        raise gr.Error(str(error), title="That did not work", print_exception=False) from error
+
+
+def speaks(callback: Callable) -> Callable:
+    """A callback whose SENTENCES reach the visitor."""
+
+    @functools.wraps(callback)
+    def wrapped(*args, **kwargs):
+        with spoken():
+            return callback(*args, **kwargs)
+
+    return wrapped

@@ -1,0 +1,62 @@
+"""The bundles of models/ that the page offers: found once, opened when first asked for, shared by every visitor."""
+
+import functools
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from export.runtime import Bundle, ModelError, find_bundles
+
+
+def models_folder() -> Path:
+    """The folder of bundles: DCGAN_MODELS, or models/ beside app.py; relative if it can be, as visitors may read it."""
+    folder = Path(os.environ.get("DCGAN_MODELS") or Path(__file__).resolve().parent.parent / "models").absolute()
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+@functools.cache
+def shelf() -> dict[str, Bundle]:
+    """Name -> bundle. Raises ModelError where there is none."""
+    return {bundle.name: bundle for bundle in find_bundles(models_folder())}
+
+
+def take(name: str | None) -> Bundle:
+    """The bundle of this name; the first one for None or "". Raises ModelError."""
+    bundles = shelf()
+    if not name:
+        return next(iter(bundles.values()))
+    if str(name) not in bundles:
+        raise ModelError(f"There is no bundle {str(name)[:40]!r}; there are: {', '.join(bundles)}.")
+    return bundles[str(name)]
+
+
+def offered_files(bundle: Bundle) -> list[Path]:
+    """The files of a bundle that may be downloaded: those its manifest vouches for, the manifest, its examples."""
+    folder = bundle.folder
+    return [*(folder / name for name in bundle.manifest["sha256"]), folder / "manifest.json", *example_files(bundle)]
+
+
+def example_files(bundle: Bundle) -> list[Path]:
+    """Real pictures that a bundle brings along in examples/."""
+    return sorted((bundle.folder / "examples").glob("*.png"))
+
+
+def address(path: Path) -> str:
+    """Where the page serves an offered file, relative to the page itself, so that it also works behind a proxy."""
+    return f"gradio_api/file={quote(path.as_posix())}"
+
+
+def facts_of(bundle: Bundle) -> dict:
+    """The facts of the bundle's first model that can be opened, for what all of them share; {} if none can."""
+    for kind in ("generator", "dcnn", "critic"):
+        if bundle.has(kind):
+            try:
+                return getattr(bundle, kind).facts
+            except ModelError:
+                continue  # whoever asks for that model itself is told
+    return {}
+
+
+def licence_of(bundle: Bundle) -> str:
+    """The licence of the pictures that a bundle was trained on."""
+    return facts_of(bundle).get("data", {}).get("licence", "not stated")

@@ -1,0 +1,152 @@
+"""Gradio's components, taught two things: to leave judgement to the callbacks, which know sentences, and to be sharp.
+
+An API user can send anything to a widget. Gradio's own checks answer with its own words and a traceback in the log, so
+these widgets pass on what came, and the callback, or `read_picture`, says what is wrong with it.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.processing_utils import save_bytes_to_cache
+
+from export.pictures import PictureError, png_bytes, read_picture
+from ui.sentences import spoken
+
+HERE = Path(__file__).parent
+MAX_FILE_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that a callback offers."""
+
+    name: str
+    content: bytes
+
+
+def data_url(png: bytes) -> str:
+    """A PNG as an address that carries it: no file, no second request."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+class Choice(gr.Dropdown):
+    """A dropdown for people; for programs, any text."""
+
+    is_template = True  # drawn in the browser by the class above it
+
+    def preprocess(self, payload: Any) -> str | None:
+        return None if payload is None else str(payload)
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+class Count(gr.Slider):
+    """A slider for people; for programs, any number."""
+
+    is_template = True  # drawn in the browser by the class above it
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Picture(gr.Image):
+    """A picture that comes in as pixels uint8 H,W,3 by the road that every picture takes, or as a sentence."""
+
+    is_template = True  # drawn in the browser by the class above it
+
+    def preprocess(self, payload: Any) -> np.ndarray | None:
+        if payload is None:
+            return None
+        with spoken():
+            if payload.url and payload.url.startswith("data:"):
+                return read_picture(decode_data_url(payload.url))
+            if not payload.path:
+                raise PictureError("No picture came with this; send a file or a data URL.")
+            path = Path(payload.path)
+            return read_picture(path, Path(payload.orig_name or path.name).name)
+
+
+def decode_data_url(url: str) -> bytes:
+    """The bytes in data:...;base64,... Raises PictureError."""
+    if len(url) > MAX_FILE_BYTES * 4 / 3 + 100:
+        raise PictureError(f"The picture is too large; at most {MAX_FILE_BYTES // 10**6} MB are accepted.")
+    try:
+        return base64.b64decode(url.partition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise PictureError("The picture's data URL is damaged: it is not base64.") from error
+
+
+class PngDownload(gr.DownloadButton):
+    """A button for a file that a callback made."""
+
+    is_template = True  # drawn in the browser by the class above it
+
+    def postprocess(self, value: Download | str | None):
+        if isinstance(value, Download):
+            value = save_bytes_to_cache(value.content, value.name, self.GRADIO_CACHE)
+        return super().postprocess(value)
+
+
+class Drawn(gr.HTML):
+    """HTML that a script of ours draws from a dict: programs get the dict, people the drawing.
+
+    The script fills the DOM by itself, and text only as text: what stands in a bundle is never read as HTML.
+    """
+
+    script, about = "", ""
+
+    def __init__(self, value: dict | None = None, **kwargs):
+        scripts = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("dom.js", self.script))
+        kwargs = {"html_template": "<div></div>", "js_on_load": scripts, "apply_default_css": False} | kwargs
+        super().__init__(value, **kwargs)
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object", "description": self.about}
+
+    def example_payload(self) -> Any:
+        return {}
+
+    def example_value(self) -> Any:
+        return {}
+
+
+class Sheet(Drawn):
+    """Small pictures, sharply enlarged, of which one can be chosen. `detail`: also shows the chosen one large."""
+
+    script = "sheet.js"
+    about = "bundle, model (sha256), seed, label, and pictures: a list of seed, label, png (a data URL, lossless)"
+
+
+class VerdictView(Drawn):
+    """What the DCNN says of a picture."""
+
+    script = "verdict.js"
+    about = (
+        "real (probability), label, classes (probability by name), evidence (rows of numbers, positive: for real), "
+        "seen and map (data URLs of PNGs), critic (score or null)"
+    )
+
+
+class BundleView(Drawn):
+    """Files and figures of a bundle."""
+
+    script = "bundle.js"
+    about = "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url)"
+
+
+class Footer(Drawn):
+    """What ran, and for how long."""
+
+    script = "footer.js"
+    about = "model (which, and the head of its sha256), provider, milliseconds, licence of the training pictures"
+
+
+def png_url(pixels: np.ndarray, recipe: dict | None = None) -> str:
+    """Pixels uint8 H,W,3 -> the data URL of a lossless PNG, with its recipe inside."""
+    return data_url(png_bytes(pixels, recipe))
