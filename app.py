@@ -52,6 +52,8 @@ def theme() -> gr.themes.Base:
         font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "monospace"],
         radius_size="md",
     ).set(
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
         button_primary_background_fill="*neutral_800",
         button_primary_background_fill_hover="*neutral_700",
         button_primary_text_color="white",

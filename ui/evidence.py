@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 WARM, COOL = (226, 116, 34), (40, 116, 206)  # the same as --warm and --cool in page.css
-STRONGEST = 0.8  # opacity over the strongest evidence: the picture stays visible below
+STRONGEST = 0.65  # opacity over the strongest evidence: the picture stays visible below
 LOUD = 1.0  # logits; a map without stronger evidence than this is not blown up to look decided
 
 

@@ -88,7 +88,7 @@ def ran(bundle: Bundle, model: Model) -> dict:
 def offer_classes(bundle: str | None, label: str | None = EACH) -> dict:
     """The classes of a bundle, for the dropdown; keeps the one that is chosen, where the bundle has it."""
     classes = take(bundle).generator.classes
-    own = "each seed's own" if classes else "this bundle has none"
+    own = "mixed" if classes else "none"
     chosen = label if label in classes else EACH
     return gr.update(choices=[(own, EACH), *((name, name) for name in classes)], value=chosen)
 
@@ -117,13 +117,13 @@ def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
     names = list(shelf())
     with gr.Row(elem_classes="controls"):
         bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1, min_width=150)
-        label = Choice([("each seed's own", EACH)], value=EACH, label="Class", min_width=150)
+        label = Choice([("mixed", EACH)], value=EACH, label="Class", min_width=150)
         seed = gr.Textbox(str(FIRST_SEED), label="Seed", max_lines=1, placeholder="empty: a random one", min_width=110)
-        count = Count(1, MOST, FIRST_COUNT, step=1, label="How many", min_width=170)
+        count = Count(1, MOST, FIRST_COUNT, step=1, label="Pictures", min_width=170)
     with gr.Row(elem_classes="actions"):
-        go = gr.Button("Generate", variant="primary", min_width=120)
-        dice = gr.Button("Surprise me", min_width=120)
-        download = PngDownload("Download the sheet", min_width=120)
+        go = gr.Button("Generate", variant="primary", size="md", min_width=110)
+        dice = gr.Button("Surprise me", size="md", min_width=110)
+        download = PngDownload("Download all", size="md", min_width=110)
     drawn = Sheet(label="Pictures", detail=True, elem_id="sheet")
 
     what = {"fn": generate, "inputs": [bundle, label, seed, count], "outputs": [drawn, download, footer]}

@@ -83,7 +83,7 @@ def examples_of(bundle: Bundle) -> list[Example]:
         return real
     seeds = list(range(1, EXAMPLES + 1))
     generated = bundle.generator.draw(seeds)
-    return real + [Example("generated", f"seed {s}", p) for s, p in zip(seeds, generated, strict=True)]
+    return real + [Example("fake", f"seed {s}", p) for s, p in zip(seeds, generated, strict=True)]
 
 
 @speaks

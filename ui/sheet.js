@@ -51,6 +51,7 @@ function tile(p, i) {
 }
 
 function ask(p) {
+  window.scrollTo({ top: 0 });
   trigger("submit", { bundle: props.value.bundle, seed: p.seed, label: p.label });
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.data_classes import ImageData
 from gradio.processing_utils import save_bytes_to_cache
 
 from export.pictures import PictureError, png_bytes, read_picture
@@ -55,10 +56,22 @@ class Count(gr.Slider):
         return payload
 
 
+class Sent(ImageData):
+    """A picture as it was sent; what is nothing of the kind becomes an empty one, which `Picture` answers."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **kwargs) -> "Sent":
+        try:
+            return super().model_validate(obj, **kwargs)
+        except ValueError:
+            return cls()
+
+
 class Picture(gr.Image):
     """A picture that comes in as pixels uint8 H,W,3 by the road that every picture takes, or as a sentence."""
 
     is_template = True  # drawn in the browser by the class above it
+    data_model = Sent
 
     def preprocess(self, payload: Any) -> np.ndarray | None:
         if payload is None:
@@ -69,6 +82,8 @@ class Picture(gr.Image):
             if not payload.path:
                 raise PictureError("No picture came with this; send a file or a data URL.")
             path = Path(payload.path)
+            if not path.resolve().is_relative_to(Path(self.GRADIO_CACHE).resolve()):
+                raise PictureError(f"{path.name} was not uploaded here.")  # it would be any file of the server
             return read_picture(path, Path(payload.orig_name or path.name).name)
 
 

@@ -1,0 +1,135 @@
+"""A toy world that tests share: pictures drawn here, networks trained on them for seconds, and their bundle."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = 16
+
+# Before any test module is imported: nothing is read from, or left in, a person's own cache.
+os.environ["DCGAN_CACHE"] = tempfile.mkdtemp(prefix="dcgan-test-cache-")
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+
+def draw_toy(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """A grey picture of a disc or a cross, somewhere, of some size: two classes that a toy network can tell apart."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    cy, cx, r = rng.uniform(5, 10), rng.uniform(5, 10), rng.uniform(3, 5)
+    if kind == "disc":
+        inside = (y - cy) ** 2 + (x - cx) ** 2 < r**2
+    else:
+        inside = (abs(y - cy) < 1.5) | (abs(x - cx) < 1.5)
+    return np.where(inside, rng.integers(160, 256), rng.integers(0, 60)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def toy_pictures(tmp_path_factory) -> Path:
+    """A folder of 16x16 pictures: train/ and test/, in each 64 and 32 pictures of `cross` and of `disc`."""
+    folder, rng = tmp_path_factory.mktemp("toy") / "shapes", np.random.default_rng(7)
+    for split, each in (("train", 64), ("test", 32)):
+        for kind in ("cross", "disc"):
+            (folder / split / kind).mkdir(parents=True)
+            for i in range(each):
+                Image.fromarray(draw_toy(kind, rng)).save(folder / split / kind / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gan_run(toy_pictures, tmp_path_factory) -> Path:
+    """A run of train_gan: a few steps of a narrow network."""
+    from dcgan import train_gan
+
+    run = tmp_path_factory.mktemp("runs") / "gan"
+    toy = ["--latent-dim", "8", "--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", "--device", "cpu"]
+    train_gan.cli(["--data", str(toy_pictures), "--licence", "CC0-1.0", "--out", str(run), *toy])
+    return run
+
+
+@pytest.fixture(scope="session")
+def dcnn_run(toy_pictures, gan_run, tmp_path_factory) -> Path:
+    """A run of train_dcnn against that generator."""
+    from dcgan import train_dcnn
+
+    run = tmp_path_factory.mktemp("runs") / "dcnn"
+    toy = ["--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", "--device", "cpu"]
+    data = ["--data", str(toy_pictures), "--licence", "CC0-1.0"]
+    train_dcnn.cli([*data, "--gan", str(gan_run), "--out", str(run), *toy])
+    return run
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(gan_run, dcnn_run, tmp_path_factory) -> Path:
+    """The bundle of both runs, alone in its folder of models."""
+    from export import to_onnx
+
+    folder = tmp_path_factory.mktemp("models") / "shapes"
+    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(folder)])
+    return folder
+
+
+@dataclass
+class Server:
+    """app.py in a process of its own."""
+
+    process: subprocess.Popen
+    url: str
+    log_path: Path
+    seconds_to_answer: float
+    environment: dict = field(default_factory=dict)
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(encoding="utf-8")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def page_environment(models: Path, folder: Path) -> dict[str, str]:
+    """What app.py needs to know: which models, and a temporary folder for what Gradio keeps."""
+    return os.environ | {"DCGAN_MODELS": str(models), "GRADIO_TEMP_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+
+
+def start_page(models: Path, folder: Path) -> Server:
+    """Starts app.py on a free port and waits until it answers."""
+    port, log_path = free_port(), folder / "log.txt"
+    environment = page_environment(models, folder) | {"GRADIO_SERVER_PORT": str(port)}
+    began = time.monotonic()
+    with log_path.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    url = f"http://127.0.0.1:{port}"
+    while time.monotonic() - began < 60:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return Server(process, url, log_path, time.monotonic() - began)
+        except OSError:
+            assert process.poll() is None, log_path.read_text()
+            time.sleep(0.05)
+    process.kill()
+    raise AssertionError(f"The page did not answer within a minute:\n{log_path.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def page_server(toy_bundle, tmp_path_factory) -> Iterator[Server]:
+    """The page with the toy bundle."""
+    server = start_page(toy_bundle.parent, tmp_path_factory.mktemp("page"))
+    yield server
+    server.process.terminate()
+    server.process.wait(timeout=10)

@@ -1,0 +1,378 @@
+"""The page as programs see it: app.py in a process of its own, asked over HTTP."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import urllib.request
+import zlib
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from conftest import ROOT, page_environment, start_page
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from export.runtime import DCNN, Generator
+
+
+@pytest.fixture(scope="module")
+def client(page_server, tmp_path_factory) -> Client:
+    return Client(page_server.url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def refusal(client: Client, *args, api_name: str, **kwargs) -> str:
+    """The sentence with which the page refuses a call."""
+    with pytest.raises(AppError) as caught:
+        client.predict(*args, api_name=api_name, **kwargs)
+    return str(caught.value)
+
+
+def pixels_of(data_url: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data_url.partition(",")[2]))))
+
+
+def generate(client: Client, bundle="shapes", label="each", seed="5", count=4):
+    return client.predict(bundle, label, seed, count, api_name="/generate")
+
+
+def judge(client: Client, picture, bundle="shapes"):
+    return client.predict(handle_file(str(picture)), bundle, api_name="/judge")
+
+
+# --- starting ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_answers_soon(page_server):
+    assert page_server.seconds_to_answer < 12  # about 3 on a quiet machine; tests share theirs
+
+
+def test_importing_the_app_leaves_torch_and_the_exporter_out():
+    code = "import app, sys; print([m for m in ('torch', 'onnx', 'dcgan', 'export.to_onnx') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_without_a_bundle_the_app_says_so_and_ends(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=page_environment(tmp_path, tmp_path), capture_output=True, text=True
+    )
+    assert done.returncode in (1, 2)
+    assert done.stderr.count("\n") == 1
+    assert "There is no bundle in" in done.stderr
+    assert "export.to_onnx" in done.stderr
+
+
+def test_the_page_and_its_api_are_there(page_server, client):
+    assert httpx.get(page_server.url).status_code == 200
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(named) == {"/generate", "/judge", "/describe", "/bundles"}
+    assert all(endpoint["description"] for endpoint in named.values())
+
+
+def test_the_page_asks_nobody_else_for_anything(page_server):
+    page = httpx.get(page_server.url).text
+    assert "fonts.googleapis" not in page
+    assert "cdn" not in page.lower()
+
+
+# --- generate ------------------------------------------------------------------------------------------------------
+
+
+def test_a_sheet_holds_the_pictures_of_its_seeds(client, toy_bundle):
+    sheet, _, ran = generate(client, seed="5", count=4)
+    pixels = Generator(toy_bundle).draw([5, 6, 7, 8])
+    assert [p["seed"] for p in sheet["pictures"]] == [5, 6, 7, 8]
+    assert [p["label"] for p in sheet["pictures"]] == ["disc", "cross", "disc", "cross"]
+    for picture, expected in zip(sheet["pictures"], pixels, strict=True):
+        np.testing.assert_array_equal(pixels_of(picture["png"]), expected)
+    assert ran["provider"].endswith("ExecutionProvider")
+    assert sheet["model"][:12] in ran["model"]
+    assert ran["licence"] == "CC0-1.0"
+
+
+def test_a_class_can_be_asked_for(client, toy_bundle):
+    sheet, _, _ = generate(client, label="disc", seed="0", count=3)
+    assert {p["label"] for p in sheet["pictures"]} == {"disc"}
+    np.testing.assert_array_equal(pixels_of(sheet["pictures"][0]["png"]), Generator(toy_bundle).draw([0], "disc")[0])
+
+
+def test_a_picture_carries_its_recipe(client, toy_bundle):
+    sheet, _, _ = generate(client, seed="9", count=1)
+    png = base64.b64decode(sheet["pictures"][0]["png"].partition(",")[2])
+    recipe = json.loads(Image.open(io.BytesIO(png)).text["recipe"])
+    assert recipe == {"model": Generator(toy_bundle).sha256, "seed": 9, "label": "disc"}
+
+
+def test_the_sheet_is_a_lossless_file_with_every_recipe(client, toy_bundle):
+    _, path, _ = generate(client, seed="20", count=4)
+    assert Path(path).name == "shapes-seeds-20-23.png"
+    picture = Image.open(path)
+    assert picture.format == "PNG"
+    assert [recipe["seed"] for recipe in json.loads(picture.text["recipe"])["pictures"]] == [20, 21, 22, 23]
+    scale = 84 // 16
+    first = np.asarray(picture)[: 16 * scale : scale, : 16 * scale : scale]
+    np.testing.assert_array_equal(first, Generator(toy_bundle).draw([20])[0])
+
+
+def test_without_a_seed_one_is_chosen_and_told(client):
+    sheets = [generate(client, seed="", count=1)[0] for _ in range(3)]
+    assert len({sheet["seed"] for sheet in sheets}) > 1
+    assert all(sheet["pictures"][0]["seed"] == sheet["seed"] for sheet in sheets)
+
+
+def test_everything_left_out_is_a_sheet_too(client):
+    assert client.predict(None, None, None, None, api_name="/generate")[0]["pictures"]
+
+
+@pytest.mark.parametrize("seed", ["abc", "-1", str(2**40), "1.5", "7; 8"])
+def test_what_is_no_seed_is_answered_with_a_sentence(client, seed):
+    answer = refusal(client, "shapes", "each", seed, 4, api_name="/generate")
+    assert "A seed is a whole number from 0 to 4294967295" in answer
+    assert seed in answer
+
+
+@pytest.mark.parametrize("count", [10_000, 65, 0, -3, 2.5, "many"])
+def test_what_is_no_number_of_pictures_is_answered_with_a_sentence(client, count):
+    answer = refusal(client, "shapes", "each", "1", count, api_name="/generate")
+    assert "From 1 to 64 pictures" in answer
+
+
+def test_seeds_end_where_they_end(client):
+    assert generate(client, seed="4294967295", count=1)[0]["seed"] == 2**32 - 1
+    assert "Seeds end at" in refusal(client, "shapes", "each", "4294967295", 2, api_name="/generate")
+
+
+def test_a_class_that_does_not_exist_is_answered_with_those_that_do(client):
+    assert "cross, disc" in refusal(client, "shapes", "zebra", "1", 4, api_name="/generate")
+
+
+def test_a_bundle_that_does_not_exist_is_answered_with_those_that_do(client, toy_pictures):
+    picture = handle_file(str(next(toy_pictures.rglob("*.png"))))
+    for answer in (
+        refusal(client, "nowhere", "each", "1", 4, api_name="/generate"),
+        refusal(client, picture, "nowhere", api_name="/judge"),
+        refusal(client, "nowhere", api_name="/describe"),
+    ):
+        assert "no bundle 'nowhere'" in answer
+        assert "shapes" in answer
+
+
+# --- judge ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_judged_as_the_runtime_judges_it(client, toy_pictures, toy_bundle):
+    path = toy_pictures / "test" / "disc" / "000.png"
+    verdict, ran = judge(client, path)
+    expected = DCNN(toy_bundle).judge(path)
+    assert verdict["real"] == pytest.approx(expected.real, abs=1e-6)
+    assert verdict["label"] == expected.label
+    assert verdict["classes"] == pytest.approx(expected.classes, abs=1e-6)
+    assert np.array(verdict["evidence"]).shape == expected.evidence.shape
+    np.testing.assert_array_equal(pixels_of(verdict["seen"])[:: 336 // 16, :: 336 // 16], np.asarray(rgb(path)))
+    assert pixels_of(verdict["map"]).shape == (336, 336, 3)
+    assert "dcnn.onnx" in ran["model"]
+
+
+def rgb(path: Path) -> Image.Image:
+    return Image.open(path).convert("RGB")
+
+
+def test_a_generated_picture_is_judged_without_loss(client, toy_bundle):
+    sheet, _, _ = generate(client, seed="3", count=1)
+    payload = {"url": sheet["pictures"][0]["png"], "meta": {"_type": "gradio.FileData"}}
+    verdict, _ = client.predict(payload, "shapes", api_name="/judge")
+    expected = DCNN(toy_bundle).judge(Generator(toy_bundle).draw([3])[0])
+    assert verdict["real"] == pytest.approx(expected.real, abs=1e-6)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("case", ["1x1", "gif", "16 bits", "cmyk", "grey", "transparent", "wide", "bmp", "webp"])
+def test_unusual_pictures_are_judged(client, tmp_path, case):
+    grey, colour = Image.fromarray(noise(40, 40)), Image.fromarray(noise(40, 40, 3))
+    name, picture, options = {
+        "1x1": ("dot.png", Image.new("RGB", (1, 1), "red"), {}),
+        "gif": ("moves.gif", grey, {"save_all": True, "append_images": [Image.new("L", (40, 40))]}),
+        "16 bits": ("deep.png", Image.fromarray(noise(40, 40).astype(np.uint16) * 257), {}),
+        "cmyk": ("print.jpg", colour.convert("CMYK"), {}),
+        "grey": ("grey.png", grey, {}),
+        "transparent": ("clear.png", colour.convert("RGBA"), {}),
+        "wide": ("wide.jpg", Image.fromarray(noise(20, 900, 3)), {}),
+        "bmp": ("plain.bmp", colour, {}),
+        "webp": ("small.webp", colour, {}),
+    }[case]
+    picture.save(tmp_path / name, **options)
+    verdict, _ = judge(client, tmp_path / name)
+    assert 0 <= verdict["real"] <= 1
+
+
+def test_of_an_animated_gif_the_first_frame_is_judged(client, tmp_path):
+    first, second = Image.new("L", (16, 16), 255), Image.new("L", (16, 16), 0)
+    first.save(tmp_path / "moves.gif", save_all=True, append_images=[second], duration=100)
+    verdict, _ = judge(client, tmp_path / "moves.gif")
+    assert pixels_of(verdict["seen"]).min() == 255
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A small PNG file that unpacks to width x height black pixels (one bit each)."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    packer, rows = zlib.compressobj(9), bytes((1 + (width + 7) // 8) * 100)
+    packed = b"".join(packer.compress(rows) for _ in range(height // 100)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def bad_pictures() -> dict[str, tuple[bytes, str]]:
+    """File name -> (content, what the answer must say besides the name)."""
+    jpeg = io.BytesIO()
+    Image.fromarray(noise(64, 64, 3)).save(jpeg, "JPEG")
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    return {
+        "text.png": (b"this is a letter, not a picture", "not a picture"),
+        "truncated.jpg": (jpeg.getvalue()[:900], "cannot be read"),
+        "bomb.png": (png_of_size(13_000, 13_000), "at most 50 million"),
+        "empty.png": (b"", "not a picture"),
+        "drawing.svg": (svg, "not a picture"),
+    }
+
+
+@pytest.mark.parametrize("name", bad_pictures())
+def test_a_bad_file_is_answered_with_a_sentence_that_names_it(client, tmp_path, name):
+    content, says = bad_pictures()[name]
+    (tmp_path / name).write_bytes(content)
+    answer = refusal(client, handle_file(str(tmp_path / name)), "shapes", api_name="/judge")
+    assert says in answer
+    assert name in answer
+
+
+@pytest.mark.parametrize("name", bad_pictures())
+def test_a_bad_data_url_passes_the_same_checks(client, name):
+    content, says = bad_pictures()[name]
+    url = "data:image/png;base64," + base64.b64encode(content).decode()
+    payload = {"url": url, "meta": {"_type": "gradio.FileData"}}
+    assert says in refusal(client, payload, "shapes", api_name="/judge")
+
+
+def test_a_data_url_that_is_not_base64_is_answered_with_a_sentence(client):
+    payload = {"url": "data:image/png;base64,%%%", "meta": {"_type": "gradio.FileData"}}
+    assert "not base64" in refusal(client, payload, "shapes", api_name="/judge")
+
+
+def test_no_picture_is_answered_with_a_sentence(client):
+    assert "There is no picture yet" in refusal(client, None, "shapes", api_name="/judge")
+
+
+def test_a_file_that_is_too_large_is_refused(client, tmp_path):
+    (tmp_path / "large.png").write_bytes(bytes(21_000_000))
+    with pytest.raises(Exception, match=r"(?i)413|too large|exceed|maximum"):
+        judge(client, tmp_path / "large.png")
+
+
+def raw_answer(page_server, *data) -> str:
+    """What /judge answers to exactly this JSON; Gradio's own client would upload files first."""
+    call = f"{page_server.url}/gradio_api/call/judge"
+    event = httpx.post(call, json={"data": data}).raise_for_status().json()["event_id"]
+    return httpx.get(f"{call}/{event}", timeout=30).text
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_file_of_the_server_cannot_be_judged(page_server, marked):
+    payload = {"path": str(ROOT / "ui" / "favicon.png")} | ({"meta": {"_type": "gradio.FileData"}} if marked else {})
+    answer = raw_answer(page_server, payload, "shapes")
+    assert answer.startswith("event: error")
+    assert "not uploaded" in answer
+
+
+@pytest.mark.parametrize("payload", ["hello", 5, [1], {}, {"path": None}, {"path": 5}, {"url": 7}])
+def test_what_is_no_picture_at_all_is_answered_with_a_sentence(page_server, payload):
+    assert "No picture came with this" in raw_answer(page_server, payload, "shapes")
+
+
+# --- models --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_is_described_and_its_files_can_be_fetched(client, page_server, toy_bundle):
+    assert client.predict(api_name="/bundles") == ["shapes"]
+    facts, card = client.predict("shapes", api_name="/describe")
+    assert facts["licence"] == "CC0-1.0"
+    assert not facts["non_commercial"]
+    assert {"generator.onnx", "dcnn.onnx", "manifest.json"} <= {f["name"] for f in facts["files"]}
+    for f in facts["files"]:
+        content = httpx.get(f"{page_server.url}/{f['url']}").content
+        assert f["whole"]
+        assert hashlib.sha256(content).hexdigest() == f["sha256"]
+        assert content == (toy_bundle / f["name"]).read_bytes()
+    assert not card.lstrip().startswith("---")
+    assert card.lstrip().startswith("# shapes")
+    assert facts["samples"] in card
+
+
+def test_other_files_are_not_served(page_server):
+    for path in (ROOT / "app.py", ROOT / "requirements.txt", Path("/etc/passwd")):
+        assert httpx.get(f"{page_server.url}/gradio_api/file={path}").status_code == 403
+
+
+def test_refusals_leave_no_traceback_in_the_log(page_server):
+    # All but one: Gradio itself logs a path that is marked as an upload and is none.
+    assert page_server.log.count("Traceback") == page_server.log.count("gradio.exceptions.InvalidPathError")
+
+
+def test_many_sheets_do_not_fill_the_memory(client, page_server):
+    for seed in range(60):
+        generate(client, seed=str(seed), count=64)
+    status = Path(f"/proc/{page_server.process.pid}/status")
+    if not status.exists():
+        pytest.skip("memory is read from /proc")
+    resident = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    assert int(resident.split()[1]) < 400_000
+
+
+# --- damaged bundles -----------------------------------------------------------------------------------------------
+
+
+def test_an_altered_model_is_told_of_and_the_other_bundles_work(toy_bundle, toy_pictures, tmp_path):
+    models = tmp_path / "models"
+    for name in ("altered", "missing", "sound"):
+        shutil.copytree(toy_bundle, models / name)
+    with (models / "altered" / "generator.onnx").open("ab") as file:
+        file.write(b"\0")
+    os.remove(models / "missing" / "dcnn.onnx")
+    server = start_page(models, tmp_path)
+    try:
+        client = Client(server.url, verbose=False, download_files=str(tmp_path / "downloads"))
+        assert "sha256 differs" in refusal(client, "altered", "each", "1", 4, api_name="/generate")
+        picture = handle_file(str(next(toy_pictures.rglob("*.png"))))
+        assert "There is no model at" in refusal(client, picture, "missing", api_name="/judge")
+        assert generate(client, bundle="sound")[0]["pictures"]
+        assert judge(client, next(toy_pictures.rglob("*.png")), "altered")[0]["label"]
+        broken = [f["name"] for f in client.predict("altered", api_name="/describe")[0]["files"] if not f["whole"]]
+        assert broken == ["generator.onnx"]
+        assert "Traceback" not in server.log
+        with urllib.request.urlopen(server.url) as answer:
+            assert answer.status == 200
+    finally:
+        server.process.terminate()
+        server.process.wait(timeout=10)
+
+
+def test_a_licence_against_commerce_is_seen():
+    from ui.models import NON_COMMERCIAL
+
+    for licence in ("CC BY-NC 4.0", "non-commercial research only", "Noncommercial use"):
+        assert NON_COMMERCIAL.search(licence)
+    for licence in ("MIT (Zalando SE)", "CC0-1.0", "no formal licence; cite Krizhevsky 2009"):
+        assert not NON_COMMERCIAL.search(licence)
