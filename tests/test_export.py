@@ -106,7 +106,7 @@ def test_a_tampered_network_is_refused_and_nothing_is_written(gan_run, tmp_path)
     model = to_onnx.to_proto(graph)
     weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     values = np.frombuffer(weights.raw_data, np.float32).copy()
-    values[: len(values) // 2] *= 1.5
+    values *= 300  # a generator after four steps is grey: a small change would stay below one level
     weights.raw_data = values.tobytes()
     with pytest.raises(to_onnx.ExportError, match="does not compute what the network computes"):
         to_onnx.compare(model.SerializeToString(), graph, "generator.onnx")
@@ -118,7 +118,7 @@ def test_a_tampered_network_is_refused_and_nothing_is_written(gan_run, tmp_path)
 
         def forward(self, latents, label=None):
             pixels = self.module(latents, label)
-            return pixels if torch.compiler.is_exporting() else pixels.flip(1)
+            return pixels if torch.compiler.is_exporting() else pixels // 2
 
     crooked = to_onnx.Graph(Other(graph.module), graph.example, graph.outputs, graph.dynamic, graph.facts)
     with pytest.raises(to_onnx.ExportError, match="Nothing was written"):
@@ -126,9 +126,10 @@ def test_a_tampered_network_is_refused_and_nothing_is_written(gan_run, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("architecture", "size"), [("dcgan", 12), ("hourglass", 16)])
-@pytest.mark.parametrize("classes", [0, 3])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("architecture", "size", "classes", "channels"),
+    [("dcgan", 12, 0, 3), ("dcgan", 28, 3, 1), ("hourglass", 16, 3, 3), ("hourglass", 32, 0, 1)],
+)
 def test_every_architecture_exports(architecture, size, classes, channels, tmp_path):
     torch.manual_seed(1)
     c = GanConfig(architecture=architecture, image_size=size, channels=channels, width=2, latent_dim=5, steps=1)
