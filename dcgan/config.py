@@ -134,5 +134,7 @@ def check(c: RunConfig) -> None:
     for name in ("batch", "steps", "tick", "width", "latent_dim"):
         if hasattr(c, name) and getattr(c, name) < 1:
             raise TrainingError(f"--{name.replace('_', '-')} is {getattr(c, name)}; it must be at least 1.")
+    if c.image_size:
+        image_size_factors(c.image_size)
     if not 0 <= c.validation < 1:
         raise TrainingError(f"--validation is {c.validation}; it is a share, from 0 to below 1.")

@@ -366,10 +366,13 @@ def read_all(source: Source, names: list[str], size: int, channels: int) -> tupl
             return
         images[i] = round_levels(fit(pixels[None], size, channels))[0]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    threads = torch.get_num_threads()
+    # Each reader is one thread: torch's own would only wait for each other.
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         work = pool.map(read, range(len(names)))
         for _ in tqdm(work, total=len(names), desc="Reading pictures", unit="picture", disable=len(names) < 1000):
             pass
+    torch.set_num_threads(threads)
     return images, bad
 
 
