@@ -13,6 +13,7 @@ import os
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ def hold_out(pictures: Pictures, share: float) -> tuple[Pictures, Pictures]:
     """Training pictures -> (for training, for validation); the same pictures are held back from every network."""
     order = torch.from_numpy(np.random.default_rng(2015).permutation(len(pictures)))
     n = round(len(pictures) * share)
+    if n >= len(pictures):
+        raise DataError(f"--validation {share:g} leaves no pictures to train on: there are {len(pictures)}.")
     return pictures[order[n:].sort().values], pictures[order[:n].sort().values]
 
 
@@ -117,10 +120,14 @@ def read_idx(path: Path) -> np.ndarray:
     try:
         with gzip.open(path) as file:
             raw = file.read()
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path.name} is damaged ({error}). Delete it and start again.") from error
-    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+        shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
+        return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path.name} is damaged ({str(error).splitlines()[0]}). Delete it and start again.")
 
 
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -134,7 +141,8 @@ FASHION_DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # of Debian's packag
 
 
 def load_fashion_mnist(c: RunConfig, split: str) -> Pictures:
-    folders = [Path(c.data_dir) / "fashion-mnist", Path(c.data_dir)] if c.data_dir else []
+    given = Path(c.data_dir).expanduser()
+    folders = [given / "fashion-mnist", given] if c.data_dir else []
     images, labels = (
         read_idx(find_or_download(name, [*folders, FASHION_DEBIAN], FASHION_URL, checksum))
         for name, checksum in FASHION_FILES.items()
@@ -148,16 +156,19 @@ CIFAR_FILE, CIFAR_SUM = "cifar-10-binary.tar.gz", "md5:c32a1d4ab5d03f1284b67883e
 
 
 def load_cifar10(c: RunConfig, split: str) -> Pictures:
-    folder = Path(c.data_dir)
+    folder = Path(c.data_dir).expanduser()
     if (
         c.data_dir and (folder / "cifar10.zip").is_file()
     ):  # the same pictures, lossless, as train/CLASS/ and test/CLASS/
         return load_files(open_source(folder / "cifar10.zip"), c, split, {})
     path = find_or_download(CIFAR_FILE, [folder] if c.data_dir else [], CIFAR_URL, CIFAR_SUM)
     parts = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
-    with tarfile.open(path) as archive:
-        raw = b"".join(archive.extractfile(f"cifar-10-batches-bin/{part}").read() for part in parts)
-    rows = np.frombuffer(raw, np.uint8).reshape(-1, 1 + 3 * 32 * 32)  # label, red, green, blue
+    try:
+        with tarfile.open(path) as archive:
+            raw = b"".join(archive.extractfile(f"cifar-10-batches-bin/{part}").read() for part in parts)
+        rows = np.frombuffer(raw, np.uint8).reshape(-1, 1 + 3 * 32 * 32)  # label, red, green, blue
+    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
+        raise damaged(path, error) from error
     return from_arrays(rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0], c)
 
 
@@ -233,9 +244,12 @@ def open_source(path: Path) -> Source:
         stamps = {}
         for folder, _, names in os.walk(path):
             for name in names:
-                stat = os.stat(os.path.join(folder, name))
                 key = Path(folder, name).relative_to(path).as_posix()
-                stamps[key] = (stat.st_size, stat.st_mtime_ns)
+                try:
+                    stat = os.stat(os.path.join(folder, name))
+                    stamps[key] = (stat.st_size, stat.st_mtime_ns)
+                except OSError:
+                    stamps[key] = ()  # a link that leads nowhere: it is named when it is read
         return Source(path, only_pictures(stamps), lambda name: (path / name).read_bytes())
     try:
         archive = zipfile.ZipFile(path)
@@ -251,6 +265,14 @@ def only_pictures(stamps: dict[str, tuple]) -> dict[str, tuple]:
         return name.lower().endswith(SUFFIXES) and not hidden
 
     return {name: stamps[name] for name in sorted(stamps) if is_picture(name)}
+
+
+def read_bytes(source: Source, name: str) -> bytes:
+    """The content of a file. Raises PictureError."""
+    try:
+        return source.read(name)
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # RuntimeError: a password
+        raise PictureError(f"{name} cannot be read ({error}).") from error
 
 
 def split_names(names: list[str], split: str) -> list[tuple[str, tuple[str, ...]]]:
@@ -309,7 +331,7 @@ def automatic_size(source: Source, names: list[str]) -> int:
     sides = []
     for name in sample_names(names):
         try:
-            with Image.open(io.BytesIO(source.read(name)), formats=FORMATS) as picture:
+            with Image.open(io.BytesIO(read_bytes(source, name)), formats=FORMATS) as picture:
                 sides.append(min(picture.size))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             continue  # it is named, and counted, when all are read
@@ -320,7 +342,7 @@ def automatic_channels(source: Source, names: list[str]) -> int:
     """1 if every one of a sample of the pictures is grey."""
     for name in sample_names(names):
         try:
-            pixels = read_picture(source.read(name), name)
+            pixels = read_picture(read_bytes(source, name), name)
         except PictureError:
             continue
         if (pixels != pixels[..., :1]).any():
@@ -338,7 +360,7 @@ def cached(source: Source, names: list[str], size: int, channels: int) -> tuple[
         with np.load(path) as kept:
             if str(kept["fingerprint"]) == fingerprint:
                 return torch.from_numpy(kept["images"]), json.loads(str(kept["bad"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         pass  # no cache yet, or a damaged one: it is made anew below
     images, bad = read_all(source, names, size, channels)
     try:
@@ -360,8 +382,8 @@ def read_all(source: Source, names: list[str], size: int, channels: int) -> tupl
 
     def read(i: int) -> None:
         try:
-            pixels = torch.from_numpy(read_picture(source.read(names[i]), names[i]).copy())
-        except (PictureError, OSError, zipfile.BadZipFile) as error:
+            pixels = torch.from_numpy(read_picture(read_bytes(source, names[i]), names[i]).copy())
+        except PictureError as error:
             bad[names[i]] = str(error)
             return
         images[i] = round_levels(fit(pixels[None], size, channels))[0]
