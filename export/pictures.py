@@ -5,15 +5,28 @@ numpy and Pillow only.
 
 import io
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # Pillow opens thirty; each further one is a further parser to trust
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif")
 MAX_PIXELS = 50_000_000  # a telephone's largest photograph; beyond it a 20-kB file can ask for gigabytes
 WORKING_SIDE = 1024  # larger pictures are halved (or thirded, ...) down to a short side of at least this
+# Pillow's parsers raise all of these for damaged files; each means the same to the person who has the file.
+OF_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, MemoryError, struct.error)
+# What each EXIF orientation needs. Pillow's exif_transpose also writes the EXIF again, and fails where any is odd.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class PictureError(ValueError):
@@ -45,15 +58,16 @@ def read_picture(source: str | Path | bytes, name: str | None = None) -> np.ndar
         raise PictureError(
             f"{name} has too many pixels; at most {MAX_PIXELS // 1_000_000} million are accepted."
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError) as error:
-        # Pillow's parsers raise all of these for damaged files; each means the same to the person who has the file.
+    except OF_DAMAGE as error:
         raise PictureError(f"{name} cannot be read: it is damaged or cut short ({error}).") from error
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
     """A picture of any mode -> upright RGB; one of huge sides is first reduced by a whole factor (a box filter)."""
     factor = min(picture.size) // WORKING_SIDE
-    picture = ImageOps.exif_transpose(picture)
+    picture.load()  # a PNG may keep its EXIF behind its pixels
+    turn = UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation))
+    picture = picture if turn is None else picture.transpose(turn)
     if picture.mode in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
         levels = np.asarray(picture).astype(np.float64) / 257  # 65535 -> 255
         picture = Image.fromarray(np.clip(levels + 0.5, 0, 255).astype(np.uint8))

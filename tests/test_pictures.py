@@ -88,6 +88,14 @@ def test_a_16_bit_picture_stands_upright_as_its_exif_says():
     assert np.array_equal(pixels[..., 0], levels // 257)
 
 
+def test_a_picture_stands_upright_where_other_things_in_its_exif_are_wrong():
+    width_as_text = struct.pack("<HHI4s", 0x0100, 2, 4, b"abc\0")
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + width_as_text + orientation + bytes(4)
+    stored = Image.fromarray(scene(24, 40)).transpose(Image.Transpose.ROTATE_90)
+    assert np.array_equal(read_picture(encode(stored, exif=exif)), scene(24, 40))
+
+
 def test_transparency_lies_over_white():
     rgba = np.zeros((2, 2, 4), np.uint8)
     rgba[..., 0] = 200
