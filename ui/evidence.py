@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 WARM, COOL = (226, 116, 34), (40, 116, 206)  # the same as --warm and --cool in page.css
-STRONGEST = 0.65  # opacity over the strongest evidence: the picture stays visible below
+STRONGEST = 0.7  # opacity over the strongest evidence: the picture stays visible below
 LOUD = 1.0  # logits; a map without stronger evidence than this is not blown up to look decided
 
 
@@ -16,7 +16,7 @@ def enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
 
 def paint(pixels: np.ndarray, evidence: np.ndarray, side: int = 336) -> np.ndarray:
     """Pixels uint8 S,S,3 under evidence float32 h,w -> pixels uint8 of about `side`."""
-    base = enlarge(pixels, side).astype(np.float32)
+    base = 50 + 0.7 * enlarge(pixels, side).astype(np.float32)  # neither black nor white, which no colour shows on
     fine = Image.fromarray(evidence.astype(np.float32)).resize(base.shape[1::-1], Image.BILINEAR)
     strength = np.asarray(fine)[..., None] / max(float(np.abs(evidence).max()), LOUD)
     opacity = STRONGEST * np.abs(strength)

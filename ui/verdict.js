@@ -3,8 +3,8 @@ function sentence(real) {
   if (real >= 0.95) return "The network takes it for a real picture.";
   if (real >= 0.6) return "The network leans towards real.";
   if (real > 0.4) return "The network cannot decide.";
-  if (real > 0.05) return "The network leans towards generated.";
-  return "The network takes it for a generated picture.";
+  if (real > 0.05) return "The network leans towards fake.";
+  return "The network takes it for a fake.";
 }
 
 function scale(real) {
