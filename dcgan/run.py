@@ -81,8 +81,9 @@ class Run:
                     f"{self.folder} was begun with --{f.name.replace('_', '-')} {then}, not {now}. "
                     "Give the same value to go on with it, or another --out to begin anew."
                 )
-        if state["data"] != self.data:
-            raise TrainingError(f"The pictures have changed since {self.folder} was begun. Give another --out.")
+        for key, what in (("sha256", "pictures"), ("classes", "classes"), ("fakes", "generators named by --gan")):
+            if state["data"].get(key) != self.data.get(key):
+                raise TrainingError(f"The {what} have changed since {self.folder} was begun. Give another --out.")
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         self.made["seconds"] = state["made"]["seconds"]
