@@ -2,8 +2,12 @@
 
 import argparse
 import dataclasses
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+SEED_MAX = 2**32 - 1
 
 
 class TrainingError(ValueError):
@@ -131,10 +135,19 @@ def from_args(kind: type[Config], args: argparse.Namespace) -> Config:
 
 def check(c: RunConfig) -> None:
     """Raises TrainingError for a value that no run can have."""
-    for name in ("batch", "steps", "tick", "width", "latent_dim"):
-        if hasattr(c, name) and getattr(c, name) < 1:
-            raise TrainingError(f"--{name.replace('_', '-')} is {getattr(c, name)}; it must be at least 1.")
+
+    def require(names: str, fits: Callable[[float], bool], rule: str) -> None:
+        for name in names.split():
+            if hasattr(c, name) and not fits(getattr(c, name)):
+                raise TrainingError(f"--{name.replace('_', '-')} is {getattr(c, name)}; {rule}.")
+
+    if not c.out:
+        raise TrainingError("--out is empty; it names the folder of the run.")
+    require("batch steps tick width latent_dim", lambda n: n >= 1, "it must be at least 1")
+    require("validation beta1 beta2 ema dropout", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
+    require("lr lr_g lr_d weight_decay", lambda x: 0 <= x < math.inf, "it must be 0 or more")
+    require("seed", lambda n: 0 <= n <= SEED_MAX, f"seeds go from 0 to {SEED_MAX}")
+    if getattr(c, "gan", ()):
+        require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if c.image_size:
         image_size_factors(c.image_size)
-    if not 0 <= c.validation < 1:
-        raise TrainingError(f"--validation is {c.validation}; it is a share, from 0 to below 1.")
