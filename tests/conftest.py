@@ -1,6 +1,9 @@
 """A toy world that tests share: pictures drawn here, networks trained on them for seconds, and their bundle."""
 
+import hashlib
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +90,6 @@ class Server:
     url: str
     log_path: Path
     seconds_to_answer: float
-    environment: dict = field(default_factory=dict)
 
     @property
     def log(self) -> str:
@@ -127,9 +129,26 @@ def start_page(models: Path, folder: Path) -> Server:
 
 
 @pytest.fixture(scope="session")
-def page_server(toy_bundle, tmp_path_factory) -> Iterator[Server]:
-    """The page with the toy bundle."""
-    server = start_page(toy_bundle.parent, tmp_path_factory.mktemp("page"))
+def page_bundle(toy_bundle, toy_pictures, tmp_path_factory) -> Path:
+    """The toy bundle as one that is shipped: with figures and with real pictures as examples."""
+    folder = tmp_path_factory.mktemp("models") / "shapes"
+    shutil.copytree(toy_bundle, folder)
+    metric = {"of": "dcnn", "metric": "real_or_fake_balanced_accuracy", "value": 0.75, "n": 128}
+    conditions = {"on": "shapes test and fakes of unused seeds", "command": "python -m dcgan.evaluate runs/shapes"}
+    (folder / "metrics.json").write_text(json.dumps([metric | conditions]))
+    (folder / "examples").mkdir()
+    for kind in ("cross", "disc"):
+        shutil.copy(toy_pictures / "test" / kind / "000.png", folder / "examples" / f"{kind}.png")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"]["metrics.json"] = hashlib.sha256((folder / "metrics.json").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page_server(page_bundle, tmp_path_factory) -> Iterator[Server]:
+    """The page with that bundle."""
+    server = start_page(page_bundle.parent, tmp_path_factory.mktemp("page"))
     yield server
     server.process.terminate()
     server.process.wait(timeout=10)

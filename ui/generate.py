@@ -10,7 +10,7 @@ from export.latents import SEED_MAX, SeedError, parse_seed
 from export.pictures import png_bytes, sheet
 from export.runtime import Bundle, Generator, Model
 from ui.sentences import speaks
-from ui.shelf import licence_of, shelf, take
+from ui.shelf import licence_of, names_with, take
 from ui.widgets import Choice, Count, Download, Footer, PngDownload, Sheet, png_url
 
 MOST = 64  # pictures in one sheet
@@ -102,7 +102,7 @@ def surprise() -> str:
 def open_page(request: gr.Request) -> tuple:
     """What the page's address asks for: ?bundle=&label=&seed=&count=, so that a sheet can be sent to a friend."""
     asked = dict(request.query_params)
-    name = asked.get("bundle") if asked.get("bundle") in shelf() else take(None).name
+    name = asked.get("bundle") if asked.get("bundle") in names_with("generator") else take(None).name
     count = asked.get("count", "")
     return (
         name,
@@ -114,7 +114,7 @@ def open_page(request: gr.Request) -> tuple:
 
 def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
     """Lays out the tab; returns the sheet, whose `submit` event asks the other tab, and the choice of bundle."""
-    names = list(shelf())
+    names = names_with("generator")
     with gr.Row(elem_classes="controls"):
         bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1, min_width=150)
         label = Choice([("mixed", EACH)], value=EACH, label="Class", min_width=150)

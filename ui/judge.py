@@ -11,7 +11,7 @@ from export.runtime import Bundle, Verdict
 from ui.evidence import enlarge, paint
 from ui.generate import ran
 from ui.sentences import speaks
-from ui.shelf import example_files, shelf, take
+from ui.shelf import example_files, names_with, take
 from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
 
 EXAMPLES = 6  # of each kind
@@ -27,7 +27,7 @@ def judge(picture: np.ndarray | None, bundle: str | None = None) -> tuple[dict, 
     """
     if picture is None:
         raise PictureError("There is no picture yet: upload one, paste one, take one, or choose an example.")
-    shelved = take(bundle)
+    shelved = take(bundle, "dcnn")
     verdict = shelved.dcnn.judge(picture)
     return as_value(shelved, picture, verdict), ran(shelved, shelved.dcnn)
 
@@ -89,14 +89,14 @@ def examples_of(bundle: Bundle) -> list[Example]:
 @speaks
 def show_examples(bundle: str | None) -> dict:
     """The examples of a bundle, small."""
-    examples = examples_of(take(bundle))
+    examples = examples_of(take(bundle, "dcnn"))
     return {"pictures": [{"caption": e.caption, "note": e.note, "png": png_url(e.pixels)} for e in examples]}
 
 
 @speaks
 def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
     """The example that was chosen."""
-    examples = examples_of(take(bundle))
+    examples = examples_of(take(bundle, "dcnn"))
     number = event._data.get("index")
     if not isinstance(number, int) or not 0 <= number < len(examples):
         raise PictureError("There is no such example; choose one that is shown.")
@@ -114,7 +114,7 @@ def take_generated(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
 
 def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
     """Lays out the tab; `sheet` is the other tab's, whose chosen picture can be asked about."""
-    names = list(shelf())
+    names = names_with("dcnn")
     with gr.Row(elem_classes="judging"):
         with gr.Column(min_width=300, scale=4):
             picture = Picture(

@@ -77,17 +77,22 @@ function rememberInAddress(value) {
   window.history.replaceState(window.history.state, "", `?${query}`);
 }
 
+// What stands there until the first pictures come: as large as they will be, so that nothing jumps.
+function renderWaiting() {
+  const blank = (tag, name) => el(tag, { class: name }, "\u00a0");
+  const waiting = Array.from({ length: props.detail ? 24 : 6 }, () =>
+    el("div", { class: "tile waiting" }, el("div", { class: "blank" }), blank("span", "caption"), blank("span", "note")),
+  );
+  const lines = [blank("p", "what"), blank("p", "which"), blank("span", "primary"), blank("span", "quiet")];
+  const chosen = el("div", { class: "chosen waiting" }, el("div", { class: "large" }), el("div", { class: "about" }, ...lines));
+  const grid = el("div", { class: "grid" }, ...waiting);
+  root.replaceChildren(...(props.detail ? [chosen, grid] : [el("p", { class: "heading" }, "Examples"), grid]));
+}
+
 function render() {
   const pictures = props.value?.pictures;
   root.className = props.detail ? "sheet with-detail" : "sheet";
-  if (!pictures) {
-    const waiting = Array.from({ length: props.detail ? 24 : 6 }, () =>
-      el("div", { class: "tile waiting" }, el("div", { class: "blank" }), el("span", { class: "caption" }, "\u00a0"), el("span", { class: "note" }, "\u00a0")),
-    );
-    const grid = el("div", { class: "grid", "aria-hidden": "true" }, ...waiting);
-    root.replaceChildren(...(props.detail ? [el("div", { class: "chosen" }), grid] : [grid]));
-    return;
-  }
+  if (!pictures) return renderWaiting();
   const heading = props.detail ? null : el("p", { class: "heading" }, "Examples");
   const grid = el(
     "div",

@@ -20,11 +20,16 @@ def shelf() -> dict[str, Bundle]:
     return {bundle.name: bundle for bundle in find_bundles(models_folder())}
 
 
-def take(name: str | None) -> Bundle:
-    """The bundle of this name; the first one for None or "". Raises ModelError."""
+def names_with(kind: str) -> list[str]:
+    """The bundles that have a model of this kind; all of them if none has, so that a choice can still be shown."""
+    return [name for name, bundle in shelf().items() if bundle.has(kind)] or list(shelf())
+
+
+def take(name: str | None, kind: str = "generator") -> Bundle:
+    """The bundle of this name; for None or "", the first that has a model of this kind. Raises ModelError."""
     bundles = shelf()
     if not name:
-        return next(iter(bundles.values()))
+        return bundles[names_with(kind)[0]]
     if str(name) not in bundles:
         raise ModelError(f"There is no bundle {str(name)[:40]!r}; there are: {', '.join(bundles)}.")
     return bundles[str(name)]
