@@ -1,6 +1,7 @@
 """A checkpoint is one file: config, step, facts of the data, state dicts. Data only: loading runs no code."""
 
 import hashlib
+import io
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,11 +17,22 @@ def save(path: Path, c: RunConfig, step: int, data: dict, parts: dict, made: dic
 
     Written aside and renamed: a run killed at any moment leaves the previous checkpoint whole.
     """
-    aside = path.with_suffix(".tmp")
     state = {name: part.state_dict() for name, part in parts.items()}
     head = {"kind": type(c).__name__, "config": asdict(c), "step": step, "data": data, "made": made}
-    torch.save(head | state, aside)
-    aside.replace(path)
+    file = io.BytesIO()  # not the path: torch's own writer says of a full disk "unexpected pos 1472 vs 1366"
+    torch.save(head | state, file)
+    write_aside(path, file.getbuffer())
+
+
+def write_aside(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file that is there whole or not at all. Raises OSError, and leaves what was there before."""
+    aside = path.with_suffix(".tmp")
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def load(run: str | Path, kind: type[RunConfig] | None = None) -> dict:

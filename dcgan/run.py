@@ -5,7 +5,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Run:
     def resume(self) -> int:
         """Loads the run's checkpoint, if it has one, into `parts`; the step it was made at. Raises TrainingError."""
         if not self.checkpoint_path.exists():
+            self.forget_after(0)
             return 0
         state = checkpoint.load(self.checkpoint_path, type(self.c))
         for f in fields(self.c):
@@ -94,24 +95,33 @@ class Run:
         """Drops log lines of steps that were lost with a killed run: they are about to be made again."""
         lines = self.log_path.read_text().splitlines() if self.log_path.exists() else []
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        aside = self.log_path.with_suffix(".tmp")
-        aside.write_text("".join(line + "\n" for line in kept))
-        aside.replace(self.log_path)
+        if kept != lines:
+            with self.writing():
+                checkpoint.write_aside(self.log_path, "".join(line + "\n" for line in kept).encode())
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """A full disk, say, becomes a TrainingError."""
+        try:
+            yield
+        except OSError as error:
+            raise TrainingError(
+                f"{self.folder} cannot be written ({error.strerror or error}). The last checkpoint is whole."
+            ) from error
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a number: the last step before a tick can spoil one before any loss shows it."""
+        networks = [part for part in self.parts.values() if isinstance(part, torch.nn.Module)]
+        return all(bool(t.isfinite().all()) for network in networks for t in network.state_dict().values())
 
     def save(self, step: int, log: dict, pictures: np.ndarray | None) -> None:
         """One tick: pictures, log line, and last the checkpoint that makes them count."""
-        try:
+        with self.writing():
             if pictures is not None:
                 Image.fromarray(pictures).save(self.folder / "pictures" / f"step-{step:06d}.png")
             with self.log_path.open("a") as file:
                 file.write(json.dumps({"step": step} | log) + "\n")
             checkpoint.save(self.checkpoint_path, self.c, step, self.data, self.parts, self.made)
-        except (OSError, RuntimeError) as error:
-            if isinstance(error, OSError) or "write" in str(error):  # torch reports a full disk as a RuntimeError
-                raise TrainingError(
-                    f"{self.folder} cannot be written ({error}). The last checkpoint is whole."
-                ) from error
-            raise
         if self.events:
             for name, value in log.items():
                 self.events.add_scalar(name, value, step)
@@ -141,12 +151,14 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
             if step % c.tick and step != c.steps:
                 continue
             means = {name: total.item() / (step - since) for name, total in sums.items()}
-            if not all(np.isfinite(mean) for mean in means.values()):
+            loss_is_finite = all(np.isfinite(mean) for mean in means.values())
+            if not loss_is_finite or not run.is_finite():
                 kept = (
                     f"the checkpoint of step {since} is kept" if run.checkpoint_path.exists() else "nothing was saved"
                 )
+                what = "A weight" if loss_is_finite else "The loss"
                 raise TrainingError(
-                    f"The loss stopped being a number between steps {since} and {step}; {kept}. "
+                    f"{what} stopped being a number between steps {since} and {step}; {kept}. "
                     "A smaller learning rate or --precision fp32 usually helps."
                 )
             seconds = time.perf_counter() - began
