@@ -343,8 +343,9 @@ def test_an_altered_model_is_told_of_and_the_other_bundles_work(toy_bundle, toy_
     models = tmp_path / "models"
     for name in ("altered", "missing", "sound"):
         shutil.copytree(toy_bundle, models / name)
-    with (models / "altered" / "generator.onnx").open("ab") as file:
-        file.write(b"\0")
+    for name in ("generator.onnx", "critic.onnx"):
+        with (models / "altered" / name).open("ab") as file:
+            file.write(b"\0")
     os.remove(models / "missing" / "dcnn.onnx")
     server = start_page(models, tmp_path)
     try:
@@ -355,7 +356,7 @@ def test_an_altered_model_is_told_of_and_the_other_bundles_work(toy_bundle, toy_
         assert generate(client, bundle="sound")[0]["pictures"]
         assert judge(client, next(toy_pictures.rglob("*.png")), "altered")[0]["label"]
         broken = [f["name"] for f in client.predict("altered", api_name="/describe")[0]["files"] if not f["whole"]]
-        assert broken == ["generator.onnx"]
+        assert broken == ["critic.onnx", "generator.onnx"]
         assert "Traceback" not in server.log
         with urllib.request.urlopen(server.url) as answer:
             assert answer.status == 200

@@ -7,7 +7,7 @@ import numpy as np
 
 from export.latents import parse_seed
 from export.pictures import PictureError, as_seen, read_picture
-from export.runtime import Bundle, Verdict
+from export.runtime import Bundle, ModelError, Verdict
 from ui.evidence import enlarge, paint
 from ui.generate import ran
 from ui.sentences import speaks
@@ -53,7 +53,10 @@ def critic_score(bundle: Bundle, pixels: np.ndarray, verdict: Verdict) -> float 
     """What the GAN's own critic thinks, where the bundle has one; a conditional one is told the DCNN's class."""
     if not bundle.has("critic"):
         return None
-    critic = bundle.critic
+    try:
+        critic = bundle.critic
+    except ModelError:
+        return None  # the verdict stands without it; the list of files shows what is wrong
     if critic.classes and verdict.label not in critic.classes:
         return None
     label = np.array([critic.label_index(verdict.label)]) if critic.classes else None
@@ -82,7 +85,10 @@ def examples_of(bundle: Bundle) -> list[Example]:
     if not bundle.has("generator"):
         return real
     seeds = list(range(1, EXAMPLES + 1))
-    generated = bundle.generator.draw(seeds)
+    try:
+        generated = bundle.generator.draw(seeds)
+    except ModelError:
+        return real  # whoever asks for the generator itself is told
     return real + [Example("fake", f"seed {s}", p) for s, p in zip(seeds, generated, strict=True)]
 
 
