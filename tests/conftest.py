@@ -26,6 +26,10 @@ os.environ["DCGAN_CACHE"] = tempfile.mkdtemp(prefix="dcgan-test-cache-")
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["DCGAN_CACHE"], ignore_errors=True)
+
+
 def draw_toy(kind: str, rng: np.random.Generator) -> np.ndarray:
     """A grey picture of a disc or a cross, somewhere, of some size: two classes that a toy network can tell apart."""
     y, x = np.mgrid[:SIZE, :SIZE]

@@ -48,6 +48,7 @@ def main() -> None:
                         page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
                         shown(page)
                         page.mouse.move(0, 0)
+                        page.evaluate("scrollTo(0, 0)")
                         page.wait_for_timeout(800)  # the gauge comes to rest
                         path = args.out / f"{shown.__name__}-{width}-{theme}.png"
                         page.screenshot(path=path, full_page=width == "wide")
