@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 gan=runs/clothes-gan dcnn=runs/clothes-dcnn referee=runs/clothes-referee
 
-python -m dcgan.train_gan --data fashion-mnist --out $gan --steps 14000 --width 96 --precision bf16
-python -m dcgan.train_dcnn --data fashion-mnist --gan $gan --out $dcnn --steps 12000 --precision bf16
-python -m dcgan.train_dcnn --data fashion-mnist --out $referee --steps 6000 --precision bf16
+python -m dcgan.train_gan --data fashion-mnist --out $gan --steps 12500 --width 96 --precision bf16
+python -m dcgan.train_dcnn --data fashion-mnist --gan $gan --out $dcnn --steps 10000 --precision bf16
+python -m dcgan.train_dcnn --data fashion-mnist --out $referee --steps 5000 --precision bf16
 
 python -m dcgan.evaluate $gan --referee $referee
 python -m dcgan.evaluate $dcnn

@@ -54,8 +54,9 @@ def file_row(file: str, facts: dict, size: int) -> tuple:
 def made_row(file: str, facts: dict) -> tuple:
     made, n = facts["made"], facts["data"]["pictures"]
     shown = f"{facts['images']:,} ({facts['images'] / n:.1f} x {n:,})"
+    used = {key: value for key, value in facts["config"].items() if value not in ("", 0, False) and key not in DULL}
     settings = ", ".join(
-        f"{key} {value}" for key, value in facts["config"].items() if value not in ("", 0, False) and key not in DULL
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in used.items()
     )
     return (
         f"`{file}`",

@@ -6,6 +6,7 @@ numpy and Pillow only.
 import io
 import json
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS says it, as an error and in a sentence
 
 
 class PictureError(ValueError):

@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,10 +152,11 @@ def read_facts(session: ort.InferenceSession, path: Path) -> dict:
 def read_manifest(folder: Path) -> dict:
     """A bundle's manifest.json, or {} for a folder that is no bundle. Raises ModelError."""
     try:
-        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return manifest | {"sha256": dict(manifest["sha256"])}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"{folder / MANIFEST} is damaged ({error}). Fetch the bundle again, or export it again."
         ) from error
@@ -258,8 +260,13 @@ class Bundle:
 
 
 def find_bundles(root: str | Path) -> list[Bundle]:
-    """The bundles in a folder, by name. Raises ModelError where there is none."""
-    bundles = [Bundle(path.parent) for path in sorted(Path(root).glob(f"*/{MANIFEST}"))]
+    """The bundles in a folder, by name; warns of a damaged one, and leaves it out. ModelError if none is left."""
+    bundles = []
+    for path in sorted(Path(root).glob(f"*/{MANIFEST}")):
+        try:
+            bundles.append(Bundle(path.parent))
+        except ModelError as error:
+            warnings.warn(str(error), stacklevel=2)
     if not bundles:
         raise ModelError(f"There is no bundle in {root}. Make one with: python -m export.to_onnx RUN --out {root}/NAME")
     return bundles

@@ -132,6 +132,14 @@ def test_a_damaged_manifest_is_refused(copy):
         Bundle(copy)
 
 
+def test_a_damaged_bundle_leaves_the_others_in_place(copy, tmp_path):
+    shutil.copytree(copy, tmp_path / "damaged")
+    for manifest in ("{", "[]", "{}"):
+        (tmp_path / "damaged" / "manifest.json").write_text(manifest)
+        with pytest.warns(UserWarning, match="is damaged"):
+            assert [bundle.name for bundle in find_bundles(tmp_path)] == ["copy"]
+
+
 def test_a_folder_without_a_bundle_is_refused(tmp_path):
     with pytest.raises(ModelError, match="is not a bundle"):
         Bundle(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from export.runtime import MANIFEST, Bundle
+from export.runtime import Bundle
 from ui.sentences import speaks
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
 from ui.widgets import BundleView, Choice
@@ -36,7 +36,7 @@ def describe(bundle: str | None = None) -> tuple[dict, str]:
         "licence": licence,
         "non_commercial": bool(NON_COMMERCIAL.search(licence)),
         "classes": facts_of(shelved).get("classes", []),
-        "files": [file_facts(shelved, name) for name in (*shelved.manifest["sha256"], MANIFEST)],
+        "files": [file_facts(shelved, path.name) for path in offered_files(shelved) if path.parent == shelved.folder],
         "metrics": read_metrics(shelved.folder),
         "samples": address(samples) if samples.is_file() else None,
     }

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from export.runtime import Bundle, ModelError, find_bundles
+from export.runtime import MANIFEST, Bundle, ModelError, find_bundles
 
 
 def models_folder() -> Path:
@@ -36,9 +36,8 @@ def take(name: str | None, kind: str = "generator") -> Bundle:
 
 
 def offered_files(bundle: Bundle) -> list[Path]:
-    """The files of a bundle that may be downloaded: those its manifest vouches for, the manifest, its examples."""
-    folder = bundle.folder
-    return [*(folder / name for name in bundle.manifest["sha256"]), folder / "manifest.json", *example_files(bundle)]
+    """The files of a bundle that may be downloaded: those its manifest vouches for, and the manifest."""
+    return [bundle.folder / name for name in (*bundle.manifest["sha256"], MANIFEST)]
 
 
 def example_files(bundle: Bundle) -> list[Path]:
