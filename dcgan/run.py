@@ -162,7 +162,7 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
                     "A smaller learning rate or --precision fp32 usually helps."
                 )
             seconds = time.perf_counter() - began
-            run.made["seconds"] = round(run.made["seconds"] + seconds, 1)
+            run.made["seconds"] = round(run.made["seconds"] + seconds, 3)
             more, pictures = report(step)
             rate = round((step - since) * c.batch / seconds, 1)
             run.save(step, {"images": step * c.batch} | means | more | {"images_per_second": rate}, pictures)
