@@ -1,13 +1,18 @@
 """Runs: a checkpoint is whole at every moment, loading runs no code, and what goes wrong is said in a sentence."""
 
+import contextlib
+import io
 import json
+import multiprocessing
 import os
 import pickle
 import random
+import resource
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +206,9 @@ def test_every_tick_and_the_last_step_is_logged_drawn_and_saved(tmp_path):
     assert all(line["images_per_second"] > 0 for line in lines)
     names = sorted(path.name for path in (run.folder / "pictures").iterdir())
     assert names == ["step-000002.png", "step-000004.png", "step-000005.png"]
-    assert checkpoint.load(run.folder)["step"] == 5
+    state = checkpoint.load(run.folder)
+    assert state["step"] == 5
+    assert state["made"]["seconds"] > 0
 
 
 def test_random_numbers_of_a_step_depend_on_the_seed_and_the_step_alone(tmp_path):
@@ -397,12 +404,13 @@ def test_control_c_says_one_sentence_and_exits_with_130(toy):
     assert checkpoint.load(toy.out)["step"] >= 2
 
 
-FULL = """
-import resource, sys
-from dcgan.train_gan import cli
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-cli(sys.argv[2:])
-"""
+def train_with_little_room(room: int, argv: list[str], answer: Connection) -> None:
+    """Runs the command where no file may be larger than `room` bytes; answers with its exit status and last words."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    words = io.StringIO()
+    with contextlib.redirect_stderr(words), pytest.raises(SystemExit) as stop:
+        cli(argv)
+    answer.send((stop.value.code, words.getvalue()))
 
 
 @pytest.mark.parametrize("what", ["checkpoint", "picture", "log"])
@@ -415,11 +423,12 @@ def test_a_full_disk_is_a_sentence_and_the_last_checkpoint_stays_whole(toy, what
             log.write('{"step": 6}\n')  # it has something to forget
     room = {"checkpoint": len(before) - 1000, "picture": 900, "log": 9}[what]  # bytes that a file may have
     assert len(before) - 1000 > (Path(toy.out) / "pictures" / "step-000004.png").stat().st_size > 900
-    command = [sys.executable, "-c", FULL, str(room), *options(changed(toy, steps=6))]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert "run cannot be written (" in one_sentence(done.stderr)
-    assert one_sentence(done.stderr).endswith("The last checkpoint is whole.")
+    here, there = multiprocessing.Pipe()
+    start_child(train_with_little_room, room, options(changed(toy, steps=6)), there)
+    assert here.poll(60)
+    status, words = here.recv()
+    assert status == 2
+    assert one_sentence(words).endswith("run cannot be written (File too large). The last checkpoint is whole.")
     assert path.read_bytes() == before
     assert not list(Path(toy.out).glob("*.tmp"))
     train_gan(changed(toy, steps=6))
