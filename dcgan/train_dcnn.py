@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dcgan import checkpoint
-from dcgan.config import DcnnConfig, GanConfig, TrainingError, check, from_args, make_parser
+from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Pictures, hold_out, load
 from dcgan.losses import DCNN_LOSSES
 from dcgan.models import DCNN, make_dcnn, make_gan
@@ -40,13 +40,15 @@ def load_generators(runs: tuple[str, ...], c: DcnnConfig) -> list[tuple[torch.nn
     for run in runs:
         state = checkpoint.load(run, GanConfig)
         if (state["config"].image_size, state["config"].channels) != (c.image_size, c.channels):
-            raise TrainingError(
-                f"--gan {run} draws {state['config'].image_size}-pixel pictures; {c.image_size} are needed."
-            )
+            raise TrainingError(f"--gan {run} draws pictures of {form(state['config'])}; {form(c)} is needed.")
         G = make_gan(state["config"], len(state["data"]["classes"]))[0]
         G.load_state_dict(state["G_ema"])
         generators.append((G.requires_grad_(False), state["sha256"]))
     return generators
+
+
+def form(c: RunConfig) -> str:
+    return f"{c.image_size} x {c.image_size} in {'grey' if c.channels == 1 else 'colour'}"
 
 
 def make_fakes(generators: list[torch.nn.Module], n: int, part: str, device: torch.device) -> Tensor:
@@ -101,7 +103,8 @@ def train_dcnn(c: DcnnConfig) -> None:
     generators = load_generators(c.gan, c)
     networks = [G for G, _ in generators]
     fakes = make_fakes(networks, len(training), "train", device).to(device) if c.gan else None
-    unseen = make_fakes(networks, len(validation), "validation", device).to(device) if c.gan else None
+    measured = len(validation) > 0
+    unseen = make_fakes(networks, len(validation), "validation", device).to(device) if c.gan and measured else None
     data = pictures.facts | {"classes": list(pictures.classes), "fakes": [sha256 for _, sha256 in generators]}
 
     torch.manual_seed(c.seed)
@@ -132,6 +135,8 @@ def train_dcnn(c: DcnnConfig) -> None:
 
     def report(step: int) -> tuple[dict, None]:
         log = {}
+        if not measured:
+            return log, None
         real_logits, class_logits = predict(network, validation.images)
         if class_logits is not None:
             log["class_accuracy"] = (class_logits.argmax(1) == validation.labels).float().mean().item()
