@@ -4,10 +4,23 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # the same arithmetic in every process
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Toy networks gain nothing from a second thread, and wait for it where the machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def start_module(name: str, *arguments: object, **options) -> subprocess.Popen:
@@ -27,15 +40,12 @@ def run_module(name: str, *arguments: object, **options) -> subprocess.Completed
 def start_child(function, *arguments) -> multiprocessing.Process:
     """A function of an importable module in a process of its own, forked from one that has imported torch already."""
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["dcgan.train_gan", "dcgan.train_dcnn"])
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ.update(ONE_THREAD)  # the fork server starts with the first child and keeps this environment
-    try:
-        child = forks.Process(target=function, args=arguments, daemon=True)
+    forks.set_forkserver_preload(["dcgan.train_gan", "dcgan.train_dcnn", "torch._dynamo"])  # the last: by optimisers
+    child = forks.Process(target=function, args=arguments, daemon=True)
+    # The fork server starts with the first child and keeps this environment; who is killed leaves tqdm's lock behind.
+    quiet = {"PYTHONWARNINGS": "ignore:resource_tracker:UserWarning"}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in (ONE_THREAD | quiet).items():
+            environment.setenv(name, value)
         child.start()
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
     return child
