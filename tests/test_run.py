@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from drawing import dark_and_light, noise, save_all
-from processes import ROOT, run_module, start_child, start_module
+from processes import ROOT, one_thread, run_module, start_child, start_module  # noqa: F401 - a fixture
 from torch import nn
 
 from dcgan import checkpoint
@@ -28,6 +28,7 @@ from dcgan.run import Run, pick_device, train
 from dcgan.train_dcnn import train_dcnn
 from dcgan.train_gan import cli, train_gan
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TOY = {"width": 2, "latent_dim": 4, "batch": 8, "steps": 4, "tick": 2, "image_size": 8, "device": "cpu"}
 
 
