@@ -38,6 +38,11 @@ class RunConfig:
     precision: str = knob("fp32", "of convolutions; bf16 is faster on recent processors", choices=("fp32", "bf16"))
     tensorboard: bool = knob(False, "also write TensorBoard events into the run's folder")
 
+    @property
+    def real_batch(self) -> int:
+        """Real pictures a step."""
+        return self.batch
+
     may_change = ("out", "data_dir", "licence", "tick", "device", "tensorboard")  # between a run and its resumption
 
 
@@ -71,6 +76,11 @@ class DcnnConfig(RunConfig):
     lr: float = knob(2e-3, "AdamW's highest step size; warmed up, then a cosine to zero")
     weight_decay: float = knob(0.02, "AdamW's decoupled L2")
     steps: int = knob(6_000, "updates in all; the step size's schedule spans them")
+
+    @property
+    def real_batch(self) -> int:
+        """Real pictures a step: half of the batch, where the other half is fakes."""
+        return self.batch // 2 if self.gan else self.batch
 
 
 def image_size_factors(size: int) -> tuple[int, int]:

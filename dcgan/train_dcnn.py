@@ -111,13 +111,12 @@ def train_dcnn(c: DcnnConfig) -> None:
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), c.lr, weight_decay=c.weight_decay, fused=device.type != "mps")
     real_loss, class_loss = DCNN_LOSSES[c.loss]
-    n_real = c.batch // 2 if c.gan else c.batch
-    is_real = (torch.arange(c.batch, device=device) < n_real).float()
+    is_real = (torch.arange(c.batch, device=device) < c.real_batch).float()
 
     def update(step: int) -> Losses:
-        images, label = training.batch(n_real)
+        images, label = training.batch(c.real_batch)
         if fakes is not None:
-            i = torch.randint(len(fakes), (c.batch - n_real,), device=device)
+            i = torch.randint(len(fakes), (c.batch - c.real_batch,), device=device)
             images = torch.cat([images, to_images(fakes[i])])
         with autocast(c, device):
             real_logits, class_logits = network(augment(images).contiguous(memory_format=torch.channels_last))
@@ -125,7 +124,7 @@ def train_dcnn(c: DcnnConfig) -> None:
         if real_logits is not None:
             losses["real_loss"] = real_loss(real_logits.float(), is_real)
         if class_logits is not None:
-            losses["class_loss"] = class_loss(class_logits[:n_real].float(), label)
+            losses["class_loss"] = class_loss(class_logits[: c.real_batch].float(), label)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(c, step)
         optimizer.zero_grad()

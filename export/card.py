@@ -2,6 +2,12 @@
 
 import json
 
+WHAT = {
+    "generator.onnx": "draws pictures",
+    "critic.onnx": "the discriminator that the generator learnt against",
+    "dcnn.onnx": "real or fake, why, and which class",
+    "referee.onnx": "the class alone, learnt from real pictures only: measures the generator",
+}
 DULL = ("image_size", "channels", "steps", "tick", "device", "tensorboard")  # settings said elsewhere, or of no effect
 
 
@@ -17,15 +23,18 @@ def write_card(name: str, facts: dict[str, dict], sizes: dict[str, int], metrics
         f"Classes: {', '.join(classes)}." if classes else "The pictures have no classes.",
         "![Unpicked samples of the first seeds](samples.png)" if "generator.onnx" in facts else "",
         "## Files",
-        table(("file", "size", "takes", "gives"), [file_row(file, f, sizes[file]) for file, f in facts.items()]),
-        "`manifest.json` holds the sha256 of each file; each `.onnx` holds its facts as JSON in its metadata.",
+        table(
+            ("file", "what", "size", "takes", "gives"), [file_row(file, f, sizes[file]) for file, f in facts.items()]
+        ),
+        "`manifest.json` holds the sha256 of each file; each `.onnx` holds its facts as JSON in its metadata. "
+        "`examples/`, where it is there, holds real pictures of the same data to try.",
         "## Use",
         use(name, facts, classes),
         "## Measured",
         measured(metrics),
         "## Made",
         table(
-            ("file", "from", "pictures shown", "seconds", "on", "torch", "date", "settings"),
+            ("file", "from", "real pictures shown", "seconds", "on", "torch", "date", "settings"),
             [made_row(*f) for f in facts.items()],
         ),
     ]
@@ -48,12 +57,13 @@ def file_row(file: str, facts: dict, size: int) -> tuple:
     def say(sides: dict[str, str]) -> str:
         return "<br>".join(f"`{key}` {value}" for key, value in sides.items())
 
-    return f"`{file}`", f"{size / 1e6:.1f} MB", say(facts["inputs"]), say(facts["outputs"])
+    return f"`{file}`", WHAT[file], f"{size / 1e6:.1f} MB", say(facts["inputs"]), say(facts["outputs"])
 
 
 def made_row(file: str, facts: dict) -> tuple:
     made, n = facts["made"], facts["data"]["pictures"]
-    shown = f"{facts['images']:,} ({facts['images'] / n:.1f} x {n:,})"
+    n -= round(n * facts["config"]["validation"])
+    shown = f"{facts['images']:,} ({facts['images'] / n:.1f} epochs of {n:,})"
     used = {key: value for key, value in facts["config"].items() if value not in ("", 0, False) and key not in DULL}
     settings = ", ".join(
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in used.items()

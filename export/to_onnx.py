@@ -70,7 +70,7 @@ def graphs_of(state: dict) -> dict[str, Graph]:
         "classes": classes,
         "data": {name: value for name, value in state["data"].items() if name not in ("classes", "fakes")},
         "step": state["step"],
-        "images": state["step"] * c.batch,
+        "images": state["step"] * c.real_batch,  # real ones; a DCNN saw as many fakes
         "made": state["made"],
         "config": {name: value for name, value in vars(c).items() if name not in ("out", "data", "data_dir", "gan")},
         "checkpoint_sha256": state["sha256"],

@@ -24,6 +24,7 @@ SIZE = 16
 # Before any test module is imported: nothing is read from, or left in, a person's own cache.
 os.environ["DCGAN_CACHE"] = tempfile.mkdtemp(prefix="dcgan-test-cache-")
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of toy size mostly wait for each other
 
 
 def pytest_unconfigure() -> None:
