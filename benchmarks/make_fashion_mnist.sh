@@ -24,7 +24,7 @@ folder = Path("runs/clothes-examples")
 folder.mkdir(parents=True, exist_ok=True)
 for k, name in enumerate(test.classes):
     first = (test.labels == k).nonzero()[0, 0]
-    Image.fromarray(test.images[first, 0].numpy()).save(folder / f"{k}-{name.split('/')[0].lower().replace(' ', '-')}.png")
+    Image.fromarray(test.images[first, 0].numpy()).save(folder / f"{name.split('/')[0].lower().replace(' ', '-')}.png")
 EOF
 
 python -m export.to_onnx $gan $dcnn $referee --examples runs/clothes-examples --out models/fashion-mnist

@@ -8,7 +8,7 @@ from conftest import ROOT, start_page
 from playwright.sync_api import Page, sync_playwright
 from test_browser import FLAGS, NARROW, SEEN_SOON, WIDE, find_chromium
 
-SHOWN = 7  # which picture of the sheet is asked about
+SHOWN = 17  # which picture of the sheet is asked about
 
 
 def generate(page: Page) -> None:
@@ -41,19 +41,18 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS)
         try:
             for shown in (generate, judge, models):
-                for width, (w, h) in (("wide", WIDE), ("narrow", NARROW)):
-                    for theme in ("light", "dark"):
-                        page = browser.new_page(viewport={"width": w, "height": h})
-                        page.goto(f"{server.url}/?__theme={theme}")
-                        page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
-                        shown(page)
-                        page.mouse.move(0, 0)
-                        page.evaluate("scrollTo(0, 0)")
-                        page.wait_for_timeout(800)  # the gauge comes to rest
-                        path = args.out / f"{shown.__name__}-{width}-{theme}.png"
-                        page.screenshot(path=path, full_page=width == "wide")
-                        print(path)
-                        page.close()
+                for width, (w, h), theme in (("wide", WIDE, "light"), ("narrow", NARROW, "dark")):
+                    page = browser.new_page(viewport={"width": w, "height": h})
+                    page.goto(f"{server.url}/?__theme={theme}")
+                    page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
+                    shown(page)
+                    page.mouse.move(0, 0)
+                    page.evaluate("scrollTo(0, 0)")
+                    page.wait_for_timeout(800)  # the gauge comes to rest
+                    path = args.out / f"{shown.__name__}-{width}-{theme}.png"
+                    page.screenshot(path=path, full_page=width == "wide")
+                    print(path)
+                    page.close()
         finally:
             browser.close()
             server.process.terminate()

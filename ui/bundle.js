@@ -33,7 +33,7 @@ function figures(metrics) {
   if (!metrics.length)
     return el("section", {}, el("p", { class: "heading" }, "Measured"), el("p", { class: "remark" }, "Nothing yet."));
   const number = (v) => (typeof v === "number" ? v.toFixed(4) : String(v));
-  const rows = metrics.map((m) => [String(m.of ?? ""), String(m.metric ?? ""), number(m.value), String(m.n ?? ""), String(m.on ?? "")]);
+  const rows = metrics.map((m) => [String(m.of ?? ""), String(m.metric ?? "").replaceAll("_", " "), number(m.value), String(m.n ?? ""), String(m.on ?? "")]);
   return table("Measured", ["of", "metric", "value", "n", "on"], rows);
 }
 

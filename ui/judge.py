@@ -80,7 +80,7 @@ def examples_of(bundle: Bundle) -> list[Example]:
     """Pictures to try: real ones that the bundle brings along, and generated ones."""
     real = [
         Example("real", path.stem.replace("-", " ").replace("_", " "), read_picture(path))
-        for path in example_files(bundle)[: 2 * EXAMPLES]
+        for path in example_files(bundle)[:EXAMPLES]
     ]
     if not bundle.has("generator"):
         return real
