@@ -1,6 +1,7 @@
 """Figures are rows, a run and its bundle have the same ones, and each measure has its known values."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -30,6 +31,9 @@ def refused(capsys, *argv) -> str:
 
 
 def test_a_run_and_its_bundle_have_the_same_figures(toy_pictures, gan_run, dcnn_run, referee_run, tmp_path, capsys):
+    gan_run, dcnn_run = (
+        shutil.copytree(run, tmp_path / run.name) for run in (gan_run, dcnn_run)
+    )  # it adds metrics.json
     of_runs = rows_of(capsys, gan_run, "--referee", referee_run)
     of_runs |= rows_of(capsys, dcnn_run) | rows_of(capsys, referee_run)
     to_onnx.main([str(r) for r in (gan_run, dcnn_run, referee_run)] + ["--out", str(tmp_path / "b")])
