@@ -18,9 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
-import torch
+
+try:
+    import onnx
+    import onnxscript  # noqa: F401  torch's exporter imports it when it is called
+    import torch
+except ModuleNotFoundError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"Export needs {error.name}. Install it with: pip install -r requirements-train.txt")
 from torch import Tensor, nn
 from torch.export import Dim
 

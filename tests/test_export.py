@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +222,10 @@ def test_a_second_export_removes_what_it_no_longer_makes(toy_bundle, gan_run, dc
     names = {p.name for p in (tmp_path / "b").iterdir()}
     assert "dcnn.onnx" not in names
     assert {"generator.onnx", "critic.onnx", "notes.txt"} <= names
+
+
+def test_without_onnx_one_sentence_says_what_to_install():
+    code = "import runpy, sys; sys.modules['onnx'] = None; runpy.run_module('export.to_onnx', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "Export needs onnx. Install it with: pip install -r requirements-train.txt\n"
