@@ -40,6 +40,7 @@ from export.latents import RECIPE, SEED_MAX, latents
 from export.pictures import PictureError, png_bytes, read_picture, sheet
 from export.runtime import MANIFEST, Generator, read_manifest
 
+VERSION = "1.0.0"  # of this project
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
 IR_VERSION, OPSET = 8, 18  # onnxruntime 1.15 and later
 MOST_BYTES = 10_000_000
@@ -72,6 +73,7 @@ def graphs_of(state: dict) -> dict[str, Graph]:
     c, classes = state["config"], state["data"]["classes"]
     facts = {
         "format": FORMAT,
+        "version": VERSION,
         "image_size": c.image_size,
         "channels": c.channels,
         "classes": classes,
@@ -107,11 +109,11 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
         "latent_dim": c.latent_dim,
         "seeds": {"recipe": RECIPE, "from": 0, "to": SEED_MAX, "class": "seed modulo the number of classes"},
         "inputs": noise | label_says,
-        "outputs": {"pixels": f"uint8 [batch, {c.image_size}, {c.image_size}, 3], RGB"},
+        "outputs": {"pixels": f"uint8 [batch, {c.image_size}, {c.image_size}, 3], RGB, 0 to 255"},
     }
     critic_facts = facts | {
         "kind": "critic",
-        "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB"} | label_says,
+        "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB, 0 to 255"} | label_says,
         "outputs": {"score": "float32 [batch], any number; the higher, the more real"},
     }
     label_axes = {"label": BATCH} if K else {}
@@ -141,7 +143,7 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
     outputs = tuple(module(**example(1, 0)))
     dcnn_facts = facts | {
         "kind": "dcnn",
-        "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB"},
+        "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB, 0 to 255"},
         "outputs": {name: says[name] for name in outputs},
     }
     name = "dcnn.onnx" if c.gan else "referee.onnx"
@@ -280,7 +282,10 @@ def export(runs: list[Path], out: Path, examples: Path | None = None) -> None:
         if twice := set(new) & set(graphs):
             raise ExportError(f"{run} makes {twice.pop()}, which an earlier run made already.")
         graphs |= new
-        metrics += read_metrics(run)
+        rows = read_metrics(run)
+        for name, graph in new.items():
+            graph.facts["metrics"] = {row["metric"]: row["value"] for row in rows if f"{row['of']}.onnx" == name}
+        metrics += rows
     check_together(graphs)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as folder:

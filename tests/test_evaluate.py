@@ -8,6 +8,7 @@ import pytest
 
 from dcgan import evaluate, metrics, train_dcnn
 from export import to_onnx
+from export.runtime import Bundle
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,8 @@ def test_a_run_and_its_bundle_have_the_same_figures(toy_pictures, gan_run, dcnn_
     for key, row in of_runs.items():
         assert of_bundle[key]["n"] == row["n"] > 0
         assert of_bundle[key]["value"] == pytest.approx(row["value"], abs=0.01)
+    accuracy = of_runs["dcnn", "class_accuracy"]["value"]
+    assert Bundle(tmp_path / "b").dcnn.facts["metrics"]["class_accuracy"] == accuracy
     stored = json.loads((tmp_path / "b" / "metrics.json").read_text())
     assert {(row["of"], row["metric"]): row["value"] for row in stored} == {k: r["value"] for k, r in of_runs.items()}
     assert all(row["command"].startswith("python -m dcgan.evaluate") for row in stored)

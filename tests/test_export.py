@@ -93,7 +93,9 @@ def test_the_facts_say_what_made_the_file(models, gan_run):
     assert facts["checkpoint_sha256"] == state["sha256"]
     assert facts["step"] == state["step"]
     assert facts["classes"] == state["data"]["classes"]
-    assert facts["data"]["licence"]
+    assert facts["data"]["licence"] == "CC0-1.0"
+    assert facts["version"] == to_onnx.VERSION
+    assert facts["metrics"] == {}  # until the run is evaluated
     assert "philox" in facts["seeds"]["recipe"]
 
 
