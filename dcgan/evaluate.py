@@ -187,7 +187,8 @@ def main(argv: list[str] | None = None) -> None:
     is_run = (args.target / checkpoint.NAME).is_file()
     try:
         if is_run:
-            rows = evaluate_run(checkpoint.load(args.target), args.data, args.data_dir, args.referee)
+            state = checkpoint.load(args.target)
+            rows = evaluate_run(state, args.data, args.data_dir, args.referee)
         else:
             bundle = Bundle(args.target)
             rows = evaluate_bundle(bundle, args.data or data_of(bundle), args.data_dir)
@@ -197,8 +198,8 @@ def main(argv: list[str] | None = None) -> None:
     for line in rows:
         print(json.dumps(line))
     if is_run:
-        with_command = [line | {"command": command} for line in rows]
-        (args.target / "metrics.json").write_text(json.dumps(with_command, indent=1) + "\n", encoding="utf-8")
+        kept = [line | {"command": command, "checkpoint": state["sha256"]} for line in rows]
+        (args.target / "metrics.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

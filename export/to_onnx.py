@@ -278,11 +278,12 @@ def export(runs: list[Path], out: Path, examples: Path | None = None) -> None:
     graphs: dict[str, Graph] = {}
     metrics: list[dict] = []
     for run in runs:
-        new = graphs_of(checkpoint.load(run))
+        state = checkpoint.load(run)
+        new = graphs_of(state)
         if twice := set(new) & set(graphs):
             raise ExportError(f"{run} makes {twice.pop()}, which an earlier run made already.")
         graphs |= new
-        rows = read_metrics(run)
+        rows = read_metrics(run, state["sha256"])
         for name, graph in new.items():
             graph.facts["metrics"] = {row["metric"]: row["value"] for row in rows if f"{row['of']}.onnx" == name}
         metrics += rows
@@ -319,10 +320,14 @@ def check_together(graphs: dict[str, Graph]) -> None:
         raise ExportError("These runs were trained on different pictures; a bundle is of one data set.")
 
 
-def read_metrics(run: Path) -> list[dict]:
-    """The rows that `python -m dcgan.evaluate RUN` has left in the run's folder."""
-    path = run / "metrics.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+def read_metrics(run: Path, sha256: str) -> list[dict]:
+    """The rows that `python -m dcgan.evaluate RUN` has left in the run's folder, if they are of this checkpoint."""
+    path = (run if run.is_dir() else run.parent) / "metrics.json"
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    if any(row["checkpoint"] != sha256 for row in rows):
+        print(f"{path} is of an earlier checkpoint and left out; run python -m dcgan.evaluate again.", file=sys.stderr)
+        return []
+    return rows
 
 
 def samples(generator_path: Path) -> bytes:

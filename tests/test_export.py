@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -231,3 +232,14 @@ def test_without_onnx_one_sentence_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr == "Export needs onnx. Install it with: pip install -r requirements-train.txt\n"
+
+
+def test_figures_of_an_earlier_checkpoint_are_left_out(gan_run, tmp_path, capsys):
+    run = shutil.copytree(gan_run, tmp_path / "run")
+    row = {"of": "generator", "metric": "m", "value": 0.5, "n": 1, "on": "", "command": ""}
+    sha256 = checkpoint.load(run)["sha256"]
+    for of_checkpoint, said, kept in (("0", "earlier checkpoint", []), (sha256, "", [row | {"checkpoint": sha256}])):
+        (run / "metrics.json").write_text(json.dumps([row | {"checkpoint": of_checkpoint}]))
+        to_onnx.main([str(run), "--out", str(tmp_path / "b")])
+        assert said in capsys.readouterr().err
+        assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == kept
