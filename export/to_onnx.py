@@ -275,6 +275,8 @@ def export(runs: list[Path], out: Path, examples: Path | None = None) -> None:
 
     `examples`: a folder of real pictures to ship beside them, for visitors to try.
     """
+    if examples and not examples.is_dir():
+        raise ExportError(f"--examples {examples} does not exist, or is no folder.")
     graphs: dict[str, Graph] = {}
     metrics: list[dict] = []
     for run in runs:

@@ -20,6 +20,7 @@ from dcgan.models import make_gan
 from dcgan.pixels import PixelDCNN, PixelGenerator
 from export import to_onnx
 from export.latents import latents
+from export.pictures import read_picture
 
 FILES = ("generator.onnx", "critic.onnx", "dcnn.onnx")
 
@@ -243,3 +244,20 @@ def test_figures_of_an_earlier_checkpoint_are_left_out(gan_run, tmp_path, capsys
         to_onnx.main([str(run), "--out", str(tmp_path / "b")])
         assert said in capsys.readouterr().err
         assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == kept
+
+
+def test_examples_travel_losslessly_and_are_vouched_for(gan_run, toy_pictures, tmp_path):
+    folder = toy_pictures / "test" / "disc"
+    to_onnx.main([str(gan_run), "--examples", str(folder), "--out", str(tmp_path / "b")])
+    shipped = sorted((tmp_path / "b" / "examples").iterdir())
+    assert [path.name for path in shipped] == sorted(path.name for path in folder.iterdir())
+    assert all(np.array_equal(read_picture(path), read_picture(folder / path.name)) for path in shipped)
+    assert f"examples/{shipped[0].name}" in json.loads((tmp_path / "b" / "manifest.json").read_text())["sha256"]
+
+
+def test_an_example_that_is_no_picture_is_a_sentence(gan_run, tmp_path, capsys):
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "text.png").write_text("not a picture")
+    said = refused(capsys, gan_run, "--examples", tmp_path / "examples", "--out", tmp_path / "b")
+    assert "text.png is not a picture" in said
+    assert "does not exist" in refused(capsys, gan_run, "--examples", tmp_path / "none", "--out", tmp_path / "b")
