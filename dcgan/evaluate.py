@@ -1,12 +1,13 @@
 """Measure a run or a bundle: python -m dcgan.evaluate models/fashion-mnist --data fashion-mnist
 
-Of a DCNN: class accuracy on the official test pictures; real against fake on those and on fakes of seeds that no
-training used. Of a generator: how often a referee (a DCNN trained on real pictures alone) recognises the class that was
-asked for. Every figure is a row: what, value, n, on which pictures, by which command. A run keeps its rows in
-metrics.json, from where the export takes them.
+Of a DCNN: class accuracy on the test pictures (where there are none, on those that training held back); real against
+fake on those and on fakes of seeds that no training used. Of a generator: how often a referee (a DCNN trained on real
+pictures alone) recognises the class that was asked for. Every figure is a row: what, value, n, on which pictures, by
+which command. A run keeps its rows in metrics.json, from where the export takes them.
 """
 
 import argparse
+import dataclasses
 import json
 import shlex
 import sys
@@ -19,7 +20,7 @@ import torch
 
 from dcgan import checkpoint, metrics
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
-from dcgan.data import NAMED_SETS, Pictures, load
+from dcgan.data import NAMED_SETS, Pictures, hold_out, load
 from dcgan.models import make_dcnn, make_gan
 from dcgan.pixels import PixelDCNN, PixelGenerator
 from dcgan.train_dcnn import FIRST_SEED
@@ -92,20 +93,30 @@ def row(of: str, metric: str, value: float, n: int, on: str) -> dict:
     return {"of": of, "metric": metric, "value": round(value, 6), "n": n, "on": on}
 
 
-def measure_dcnn(of: str, dcnn: Player, test: Pictures, generators: list[Player]) -> list[dict]:
-    """Class accuracy on test pictures; real against as many fakes, equally of each generator."""
-    name = f"{test.facts['name']} test"
-    seen = predict(dcnn, as_pixels(test))
+def measure_dcnn(of: str, dcnn: Player, unseen: Pictures, generators: list[Player]) -> list[dict]:
+    """Class accuracy on pictures that training has not seen; real against as many fakes, equally of each generator."""
+    name = unseen.facts["name"]
+    seen = predict(dcnn, as_pixels(unseen))
     rows = []
     if "classes" in seen:
         rows.append(
-            row(of, "class_accuracy", metrics.accuracy(seen["classes"].argmax(1), test.labels.numpy()), len(test), name)
+            row(
+                of,
+                "class_accuracy",
+                metrics.accuracy(seen["classes"].argmax(1), unseen.labels.numpy()),
+                len(unseen),
+                name,
+            )
         )
     if "real" in seen and generators:
-        each = len(test) // len(generators)
+        each = len(unseen) // len(generators)
         seeds = range(FIRST_SEED["test"], FIRST_SEED["test"] + each)
         fakes = np.concatenate([predict(dcnn, draw(generator, seeds)[0])["real"] for generator in generators])
-        reals, n, on = seen["real"], len(test) + len(fakes), f"{name}, and fakes of its own generators, of unused seeds"
+        reals, n, on = (
+            seen["real"],
+            len(unseen) + len(fakes),
+            f"{name}, and fakes of its own generators, of unused seeds",
+        )
         probabilities, outcomes = np.concatenate([reals, fakes]), np.repeat([1, 0], [len(reals), len(fakes)])
         rows += [
             row(of, "real_or_fake_balanced_accuracy", metrics.balanced_accuracy(reals, fakes), n, on),
@@ -139,11 +150,14 @@ def data_of(bundle: Bundle) -> str:
     raise TrainingError(f"{bundle.folder} was trained on {facts['data']['name']}: name these pictures with --data.")
 
 
-def load_test(c: RunConfig) -> Pictures:
-    test = load(c, "test")
-    if test is None:
-        raise TrainingError(f"--data {c.data} has no test/ folder, so there is nothing that training has not seen.")
-    return test
+def load_unseen(c: RunConfig) -> Pictures:
+    """The test pictures, or where there is no test/ folder those that training held back; named for what they are."""
+    unseen, part = load(c, "test"), "test"
+    if unseen is None:
+        unseen, part = hold_out(load(c), c.validation)[1], "pictures held back"
+    if not len(unseen):
+        raise TrainingError(f"--data {c.data} has no test/ folder, and training held nothing back: all has been seen.")
+    return dataclasses.replace(unseen, facts=unseen.facts | {"name": f"{unseen.facts['name']} {part}"})
 
 
 def evaluate_run(state: dict, data: str, data_dir: str, referee: Path | None) -> list[dict]:
@@ -156,8 +170,9 @@ def evaluate_run(state: dict, data: str, data_dir: str, referee: Path | None) ->
             )
         return measure_generator(player, torch_player(checkpoint.load(referee, DcnnConfig)))
     generators = [torch_player(checkpoint.load(run, GanConfig)) for run in c.gan]
-    test = load_test(RunConfig(data=data or c.data, data_dir=data_dir, image_size=c.image_size, channels=c.channels))
-    return measure_dcnn("dcnn" if c.gan else "referee", player, test, generators)
+    here = {"data": data or c.data, "data_dir": data_dir}
+    unseen = load_unseen(RunConfig(**here, image_size=c.image_size, channels=c.channels, validation=c.validation))
+    return measure_dcnn("dcnn" if c.gan else "referee", player, unseen, generators)
 
 
 def evaluate_bundle(bundle: Bundle, data: str, data_dir: str) -> list[dict]:
@@ -170,10 +185,9 @@ def evaluate_bundle(bundle: Bundle, data: str, data_dir: str) -> list[dict]:
         rows += measure_generator(generators[0], onnx_player(referee))
     for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
         if model is not None:
-            size = {"image_size": model.image_size, "channels": model.facts["channels"]}
-            rows += measure_dcnn(
-                of, onnx_player(model), load_test(RunConfig(data=data, data_dir=data_dir, **size)), generators
-            )
+            sizes = {"image_size": model.image_size, "channels": model.facts["channels"]}
+            c = RunConfig(data=data, data_dir=data_dir, validation=model.facts["config"]["validation"], **sizes)
+            rows += measure_dcnn(of, onnx_player(model), load_unseen(c), generators)
     return rows
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from dcgan import checkpoint
 from dcgan.config import RunConfig, TrainingError
+from dcgan.data import Pictures
 
 Losses = dict[str, Tensor]
 
@@ -37,6 +38,18 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{torch.get_num_threads()} CPU threads ({platform.machine()})" if device.type == "cpu" else str(device)
+
+
+def introduce(pictures: Pictures, training: int, device: torch.device) -> None:
+    """Says what a training is about to learn from, so that a surprise shows before the hours pass."""
+    channels, size = pictures.images.shape[1:3]
+    classes = f" in {len(pictures.classes)} classes" if pictures.classes else ""
+    kind = f"{size} x {size} pixels, {'grey' if channels == 1 else 'colour'}"
+    print(
+        f"{pictures.facts['name']}: {len(pictures):,} pictures{classes}, {kind}; training on {training:,} of them, ",
+        end="",
+    )
+    print(f"on {describe(device)}.", flush=True)
 
 
 def autocast(c: RunConfig, device: torch.device) -> contextlib.AbstractContextManager:
@@ -142,7 +155,7 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
     bar = tqdm(
         total=c.steps * c.batch, initial=done * c.batch, unit="img", unit_scale=True, smoothing=0.02, mininterval=0.5
     )
-    with bar:
+    with bar, farewell(run):
         for step in range(done + 1, c.steps + 1):
             torch.manual_seed(c.seed * 1_000_003 + step)
             for name, loss in update(step).items():
@@ -170,12 +183,26 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
             sums, began, since = {}, time.perf_counter(), step
 
 
+@contextlib.contextmanager
+def farewell(run: Run) -> Iterator[None]:
+    """Says, when a person stops the run or it ends, what is there and how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        saved = run.checkpoint_path.exists()
+        goes_on = (
+            "goes on from the last checkpoint" if saved else f"begins anew: none is saved before step {run.c.tick}"
+        )
+        raise KeyboardInterrupt(f"Stopped. The same command {goes_on}.") from None
+    print(f"{run.folder} has its {run.c.steps:,} steps. Next: python -m export.to_onnx {run.folder} --out models/NAME")
+
+
 def main(parser, start: Callable[[], None]) -> None:
     """The edge: our own errors become a sentence, Ctrl-C a promise; anything else is a bug and keeps its traceback."""
     try:
         start()
     except TrainingError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"\n{str(stop) or 'Stopped before the training began.'}", file=sys.stderr)
         sys.exit(130)

@@ -18,7 +18,7 @@ from dcgan.data import Pictures, hold_out, load
 from dcgan.losses import DCNN_LOSSES
 from dcgan.models import DCNN, make_dcnn, make_gan
 from dcgan.pixels import to_images
-from dcgan.run import Losses, Run, autocast, main, pick_device, train
+from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
 from dcgan.train_gan import draw
 
 # Fakes for training, for validation and for tests come from seeds of their own, far above those that people type.
@@ -100,6 +100,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     pictures = load(c)
     c = resolve(c, pictures)
     training, validation = (part.to(device) for part in hold_out(pictures, c.validation))
+    introduce(pictures, len(training), device)
     generators = load_generators(c.gan, c)
     networks = [G for G, _ in generators]
     fakes = make_fakes(networks, len(training), "train", device).to(device) if c.gan else None

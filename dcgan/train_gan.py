@@ -16,7 +16,7 @@ from dcgan.data import Pictures, hold_out, load
 from dcgan.losses import GAN_LOSSES
 from dcgan.models import make_gan
 from dcgan.pixels import PixelGenerator
-from dcgan.run import Losses, Run, autocast, main, pick_device, train
+from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
 from export.latents import label_of_seed, latents
 from export.pictures import sheet
 
@@ -55,6 +55,7 @@ def train_gan(c: GanConfig) -> None:
     c = resolve(c, pictures)
     data = pictures.facts | {"classes": list(pictures.classes) if c.conditional else []}
     real_pictures = hold_out(pictures, c.validation)[0].to(device)
+    introduce(pictures, len(real_pictures), device)
 
     torch.manual_seed(c.seed)
     G, D = (net.to(device, memory_format=torch.channels_last) for net in make_gan(c, len(data["classes"])))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dcgan import evaluate, metrics, train_dcnn
+from dcgan.config import RunConfig
 from export import to_onnx
 from export.runtime import Bundle
 
@@ -64,8 +65,17 @@ def test_a_bundle_of_a_folder_asks_for_the_folder(toy_bundle, capsys):
     assert "name these pictures with --data" in refused(capsys, toy_bundle)
 
 
-def test_without_test_pictures_nothing_is_measured(toy_pictures, dcnn_run, capsys):
-    assert "has no test/ folder" in refused(capsys, dcnn_run, "--data", toy_pictures / "train")
+def test_without_test_pictures_those_held_back_are_measured(toy_pictures, referee_run, tmp_path, capsys):
+    run = shutil.copytree(referee_run, tmp_path / "run")
+    row = rows_of(capsys, run, "--data", toy_pictures / "train")["referee", "class_accuracy"]
+    assert row["n"] == round(128 * RunConfig.validation)
+    assert row["on"] == "train pictures held back"
+
+
+def test_where_all_was_seen_nothing_is_measured(toy_pictures, tmp_path, capsys):
+    toy = ["--out", str(tmp_path), "--steps", "1", "--batch", "8", "--width", "4", "--validation", "0"]
+    train_dcnn.cli(["--data", str(toy_pictures / "train"), *toy])
+    assert "all has been seen" in refused(capsys, tmp_path)
 
 
 def test_auc_counts_pairs():

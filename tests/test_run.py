@@ -405,11 +405,31 @@ def test_control_c_says_one_sentence_and_exits_with_130(toy):
     assert checkpoint.load(toy.out)["step"] >= 2
 
 
+def test_control_c_before_the_first_checkpoint_does_not_promise_one(toy):
+    with start_module("dcgan.train_gan", *options(changed(toy, steps=10**6, tick=10**6))) as process:
+        assert process.stderr.read(1)  # of the progress bar
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert one_sentence(said) == "Stopped. The same command begins anew: none is saved before step 1000000."
+
+
+def test_a_training_says_what_it_learns_from_and_how_it_ends(toy, capsys):
+    for _ in range(2):  # also when it has nothing left to do
+        train_gan(toy)
+        first, last = capsys.readouterr().out.splitlines()
+        assert "80 pictures in 2 classes, 8 x 8 pixels, colour" in first
+        assert "training on" in first
+        assert last.startswith(f"{toy.out} has its {toy.steps} steps. Next: ")
+
+
 def train_with_little_room(room: int, argv: list[str], answer: Connection) -> None:
     """Runs the command where no file may be larger than `room` bytes; answers with its exit status and last words."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
     words = io.StringIO()
-    with contextlib.redirect_stderr(words), pytest.raises(SystemExit) as stop:
+    quiet = contextlib.redirect_stdout(io.StringIO())  # the limit holds for whatever stdout is written to, too
+    with quiet, contextlib.redirect_stderr(words), pytest.raises(SystemExit) as stop:
         cli(argv)
     answer.send((stop.value.code, words.getvalue()))
 
@@ -449,9 +469,9 @@ def test_bf16_trains_too(toy):
     assert all(np.isfinite(line["D_loss"]) for line in log_of(toy.out))
 
 
-def test_a_command_trains_and_says_nothing_but_its_progress(toy):
+def test_a_command_trains_and_says_two_lines_and_its_progress(toy):
     done = run_module("dcgan.train_gan", *options(toy))
     assert done.returncode == 0
-    assert done.stdout == ""
+    assert done.stdout.count("\n") == 2
     assert len(done.stderr.replace("\r", "\n").strip().splitlines()) <= 6
     assert log_of(toy.out)[-1]["step"] == 4
