@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.latents import SeedError, parse_seeds
-from export.pictures import png_bytes, sheet
+from export.pictures import SUFFIXES, png_bytes, sheet
 from export.runtime import SENTENCES, Generator
 
 MOST_IN_A_SHEET, MOST_IN_A_FOLDER = 1024, 100_000
@@ -47,6 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, type=Path, help="a sheet (NAME.png), or a folder of single pictures")
     args = parser.parse_args(argv)
     most = MOST_IN_A_SHEET if args.out.suffix.lower() == ".png" else MOST_IN_A_FOLDER
+    if args.out.suffix.lower() in set(SUFFIXES) - {".png"}:
+        parser.error(f"--out {args.out}: a sheet is a PNG; name it {args.out.with_suffix('.png')}.")
     try:
         seeds = parse_seeds(args.seeds, most)
     except SeedError as error:

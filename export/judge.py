@@ -19,10 +19,15 @@ def as_row(file: str, verdict: Verdict) -> dict:
     }
 
 
+def percent(probability: float) -> str:
+    """Six characters; nothing is said to be certain."""
+    return " <0.1%" if probability < 0.001 else ">99.9%" if probability > 0.999 else f"{probability:6.1%}"
+
+
 def as_line(file: str, verdict: Verdict, width: int) -> str:
     """One picture's verdict as a line of the table."""
-    real = "" if verdict.real is None else f"{'real' if verdict.real >= 0.5 else 'fake':4}  {verdict.real:6.1%} real"
-    label = f"  {verdict.label} {verdict.classes[verdict.label]:.0%}" if verdict.label else ""
+    real = "" if verdict.real is None else f"{'real' if verdict.real >= 0.5 else 'fake'}  {percent(verdict.real)} real"
+    label = f"  {verdict.label} {percent(verdict.classes[verdict.label]).strip()}" if verdict.label else ""
     return f"{file:{width}}  {real}{label}"
 
 

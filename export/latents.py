@@ -69,9 +69,14 @@ def philox4x32(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
     return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
 
 
+def seed_array(seeds) -> np.ndarray:
+    """One seed or several -> uint64 N. Raises SeedError."""
+    return np.array([parse_seed(seed) for seed in np.atleast_1d(np.asarray(seeds, dtype=object))], np.uint64)
+
+
 def latents(seeds, latent_dim: int) -> np.ndarray:
     """Seeds (integers 0 to 2^32 - 1) -> standard normal latents, float32 N,Z."""
-    seeds = np.asarray(seeds, np.uint64).reshape(-1)
+    seeds = seed_array(seeds)
     blocks = -(-latent_dim // 4)
     counter = np.zeros((len(seeds), blocks, 4), np.uint64)
     counter[..., 0] = np.arange(blocks)
@@ -85,4 +90,4 @@ def latents(seeds, latent_dim: int) -> np.ndarray:
 
 def label_of_seed(seeds, classes: int) -> np.ndarray:
     """The class int64 N that seeds draw when none is asked for: seed modulo K, so that neighbours show every class."""
-    return (np.asarray(seeds, np.uint64).reshape(-1) % np.uint64(classes)).astype(np.int64)
+    return (seed_array(seeds) % np.uint64(classes)).astype(np.int64)

@@ -55,6 +55,8 @@ def read_picture(source: str | Path | bytes, name: str | None = None) -> np.ndar
         raise
     except FileNotFoundError as error:
         raise PictureError(f"There is no picture at {source}.") from error
+    except IsADirectoryError as error:
+        raise PictureError(f"{source} is a folder; name the pictures in it.") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{name} is not a picture. These can be read: {', '.join(FORMATS)}.") from error
     except Image.DecompressionBombError as error:

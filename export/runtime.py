@@ -124,7 +124,7 @@ class Model:
         names = [output.name for output in self.session.get_outputs()]
         parts = [
             self.session.run(names, {name: array[i : i + MOST_AT_ONCE] for name, array in inputs.items()})
-            for i in range(0, n, MOST_AT_ONCE)
+            for i in range(0, max(n, 1), MOST_AT_ONCE)
         ]
         self._local.seconds = time.perf_counter() - began
         return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)}
@@ -179,7 +179,7 @@ class Generator(Model):
     def labels(self, seeds, label: str | int | None = None) -> np.ndarray | None:
         """The class int64 N that `draw` gives each seed; None where there are no classes. Raises LabelError."""
         if label is not None:
-            return np.full(len(seeds), self.label_index(label), np.int64)
+            return np.full(np.size(seeds), self.label_index(label), np.int64)
         return label_of_seed(seeds, len(self.classes)) if self.classes else None
 
 
@@ -253,6 +253,9 @@ class Bundle:
     @functools.cached_property
     def critic(self) -> Critic:
         return Critic(self.folder)
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.folder)!r}): {', '.join(self.manifest['sha256'])}"
 
     def has(self, kind: str) -> bool:
         """Whether the bundle has a model of this kind: generator, dcnn or critic."""

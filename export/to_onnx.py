@@ -353,7 +353,7 @@ def main(argv: list[str] | None = None) -> None:
     except OSError as error:
         parser.exit(2, f"{parser.prog}: --out {args.out} cannot be written ({error.strerror}).\n")
     for path in sorted(args.out.glob("*.*")):
-        print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+        print(f"{path}  {path.stat().st_size / 1000:,.0f} kB")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_downloads_are_lossless_and_carry_their_recipe(visit, tmp_path):
     assert picture.value.suggested_filename == "shapes-seed-1-disc.png"
     assert json.loads(Image.open(tmp_path / "one.png").text["recipe"])["seed"] == 1
     with page.expect_download() as sheet:
-        page.get_by_role("button", name="Download all").click()
+        page.get_by_role("button", name="Download sheet").click()
     sheet.value.save_as(tmp_path / "all.png")
     assert len(json.loads(Image.open(tmp_path / "all.png").text["recipe"])["pictures"]) == 24
 

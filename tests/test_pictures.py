@@ -223,7 +223,7 @@ def test_a_file_that_is_cut_short_is_a_sentence(kind):
 def test_a_missing_file_and_a_folder_are_sentences(tmp_path):
     with pytest.raises(PictureError, match="There is no picture at"):
         read_picture(tmp_path / "none.png")
-    with pytest.raises(PictureError, match="cannot be read"):
+    with pytest.raises(PictureError, match="is a folder"):
         read_picture(tmp_path)
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from export import generate, judge
+from export.latents import SeedError
 from export.pictures import PictureError
 from export.runtime import DCNN, Bundle, Critic, Generator, LabelError, ModelError, find_bundles
 
@@ -43,6 +44,14 @@ def test_a_seed_draws_the_same_picture_in_any_batch(bundle):
     alone = bundle.generator.draw([7])[0]
     for seeds in ([7, 8], list(range(70)), [900, 7]):
         assert np.array_equal(bundle.generator.draw(seeds)[seeds.index(7)], alone)
+
+
+def test_seeds_that_are_none_are_a_sentence_in_python_too(bundle):
+    for seeds in ([-1], [2**32], ["abc"], 1.5):
+        with pytest.raises(SeedError, match="A seed is a whole number"):
+            bundle.generator.draw(seeds)
+    assert len(bundle.generator.draw([])) == 0
+    assert np.array_equal(bundle.generator.draw(5, 1), bundle.generator.draw([5], 1))
 
 
 def test_a_seed_without_a_class_draws_its_own(bundle):
@@ -192,6 +201,11 @@ def test_generate_refuses_with_a_sentence(toy_bundle, tmp_path, capsys, options,
     assert not (tmp_path / "s.png").exists()
 
 
+def test_a_sheet_is_a_png(toy_bundle, tmp_path, capsys):
+    assert "a sheet is a PNG" in refused(capsys, generate.main, toy_bundle, "--out", tmp_path / "sheet.jpg")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_generate_without_a_model_is_a_sentence(tmp_path, capsys):
     assert "There is no model" in refused(capsys, generate.main, tmp_path / "none", "--out", tmp_path / "s.png")
 
@@ -225,11 +239,12 @@ def test_judge_prints_json(toy_bundle, bundle, tmp_path, capsys):
 def test_judge_names_what_it_cannot_read_and_goes_on(toy_bundle, tmp_path, capsys):
     (tmp_path / "text.png").write_text("not a picture")
     Image.new("RGB", (1, 1)).save(tmp_path / "one.png")
-    files = [str(tmp_path / name) for name in ("text.png", "missing.png", "one.png")]
+    files = [str(tmp_path / name) for name in ("text.png", "missing.png", "one.png", "")]
     assert judge.main([str(toy_bundle), *files]) == 1
     said = capsys.readouterr()
     assert "text.png is not a picture" in said.err
     assert "There is no picture at" in said.err
+    assert "is a folder; name the pictures in it" in said.err
     assert "one.png" in said.out
 
 

@@ -11,8 +11,8 @@ function el(tag, attributes = {}, ...children) {
 
 // A probability in words that never claim certainty.
 function percent(p) {
-  if (p > 0.99 && p < 1) return "over 99 %";
-  if (p < 0.01 && p > 0) return "under 1 %";
+  if (p > 0.99) return "over 99 %"; // nothing is certain
+  if (p < 0.01) return "under 1 %";
   return `${Math.round(100 * p)} %`;
 }
 

@@ -84,6 +84,11 @@ def ran(bundle: Bundle, model: Model) -> dict:
     }
 
 
+def redraw(bundle: str | None, label: str | None, seed: str | None, count: float | None) -> tuple:
+    """`generate` while the number of pictures is being typed or dragged: what is not a number yet draws nothing."""
+    return (gr.skip(),) * 3 if count is None else generate(bundle, label, seed, min(max(int(count), 1), MOST))
+
+
 @speaks
 def offer_classes(bundle: str | None, label: str | None = EACH) -> dict:
     """The classes of a bundle, for the dropdown; keeps the one that is chosen, where the bundle has it."""
@@ -107,9 +112,17 @@ def open_page(request: gr.Request) -> tuple:
     return (
         name,
         offer_classes(name, asked.get("label", EACH)),
-        asked.get("seed", str(FIRST_SEED)),
+        seed_asked(asked.get("seed")),
         min(int(count), MOST) if count.isdecimal() and int(count) else FIRST_COUNT,
     )
+
+
+def seed_asked(text: str | None) -> str:
+    """The seed in the page's address; the first one where it is none."""
+    try:
+        return str(FIRST_SEED if text is None else parse_seed(text))
+    except SeedError:
+        return str(FIRST_SEED)
 
 
 def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
@@ -123,12 +136,13 @@ def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
     with gr.Row(elem_classes="actions"):
         go = gr.Button("Generate", variant="primary", size="md", min_width=110)
         dice = gr.Button("Surprise me", size="md", min_width=110)
-        download = PngDownload("Download all", size="md", min_width=110)
+        download = PngDownload("Download sheet", size="md", min_width=110)
     drawn = Sheet(label="Pictures", detail=True, elem_id="sheet")
 
     what = {"fn": generate, "inputs": [bundle, label, seed, count], "outputs": [drawn, download, footer]}
     again = what | {"api_visibility": "private", "show_progress": "hidden"}
-    gr.on([go.click, seed.submit, label.input, count.release], **what, api_name="generate", show_progress="hidden")
+    gr.on([go.click, seed.submit, label.input], **what, api_name="generate", show_progress="hidden")
+    count.change(**again | {"fn": redraw}, trigger_mode="always_last")
     dice.click(surprise, outputs=seed, api_visibility="private", show_progress="hidden").then(**again)
     bundle.input(offer_classes, [bundle, label], label, api_visibility="private", show_progress="hidden").then(**again)
     page.load(open_page, outputs=[bundle, label, seed, count], api_visibility="private", show_progress="hidden").then(

@@ -42,11 +42,19 @@ def as_value(bundle: Bundle, pixels: np.ndarray, verdict: Verdict) -> dict:
         "label": verdict.label,
         "classes": verdict.classes,
         "evidence": None if evidence is None else [[round(float(v), 4) for v in row] for row in evidence],
+        "knows": knows(bundle),
         "critic": critic_score(bundle, pixels, verdict),
         "size": list(pixels.shape[1::-1]),
         "seen": png_url(enlarge(seen, 336)),
         "map": None if evidence is None else png_url(paint(seen, evidence)),
     }
+
+
+def knows(bundle: Bundle) -> str:
+    """What the DCNN has learnt from, and so may be asked about."""
+    facts = bundle.dcnn.facts
+    kind = "grey" if facts["channels"] == 1 else "colour"
+    return f"{facts['data']['name']}, {facts['image_size']} x {facts['image_size']} pixels, {kind}"
 
 
 def critic_score(bundle: Bundle, pixels: np.ndarray, verdict: Verdict) -> float | None:
@@ -139,7 +147,8 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
 
     what = {"inputs": [picture, bundle], "outputs": [verdict, footer], "show_progress": "hidden"}
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    picture.upload(judge, **what, api_name="judge")
+    judged = picture.upload(judge, **what, api_name="judge")
+    judged.failure(lambda: (None, None), outputs=[picture, verdict], **quiet)  # what cannot be read does not stay there
     picture.clear(judge_again, **what, api_visibility="private")
     bundle.input(judge_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
     examples.select(take_example, bundle, picture, **quiet).success(judge, **what, api_visibility="private")

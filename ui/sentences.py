@@ -15,7 +15,7 @@ def spoken() -> Iterator[None]:
     try:
         yield
     except SENTENCES as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(str(error), duration=6, print_exception=False) from error
 
 
 def speaks(callback: Callable) -> Callable:

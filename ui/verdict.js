@@ -40,7 +40,8 @@ function classes(probabilities) {
 }
 
 function critic(score) {
-  const words = `The generator's own critic gives it ${score >= 0 ? "+" : "−"}${Math.abs(score).toFixed(2)}; the higher, the more real.`;
+  const points = `${score >= 0 ? "+" : "−"}${Math.abs(score).toFixed(2)}`;
+  const words = `A second opinion: the critic, which the generator learnt to fool and often does, gives it ${points} (above 0: real).`;
   return el("p", { class: "remark" }, words);
 }
 
@@ -67,6 +68,7 @@ function render() {
       ),
       v.map ? legend() : null,
       v.classes ? classes(v.classes) : null,
+      el("p", { class: "remark" }, `This network knows only pictures like those of ${v.knows}. Of others its verdict means little.`),
       v.critic === null || v.critic === undefined ? null : critic(v.critic),
     ].filter(Boolean),
   );

@@ -144,7 +144,7 @@ class VerdictView(Drawn):
     script = "verdict.js"
     about = (
         "real (probability), label, classes (probability by name), evidence (rows of numbers, positive: for real), "
-        "seen and map (data URLs of PNGs), critic (score or null)"
+        "knows (what it has learnt from), seen and map (data URLs of PNGs), critic (score or null)"
     )
 
 
