@@ -3,6 +3,7 @@
 Draws pictures with the exported DCGAN and asks the exported DCNN: real or fake? It needs no torch.
 """
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -65,6 +66,10 @@ def theme() -> gr.themes.Base:
 
 def main() -> None:
     """Serves the page at GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (127.0.0.1, 7860)."""
+    where = (
+        "It listens at GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (default: 127.0.0.1, 7860); DCGAN_MODELS: its models."
+    )
+    argparse.ArgumentParser(prog="python app.py", description=f"The page. {where}").parse_args()
     try:
         page = build()
     except ModelError as error:
