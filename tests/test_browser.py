@@ -232,3 +232,36 @@ def test_it_is_dark_in_the_dark(visit, page_server, tmp_path):
     page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
     page.screenshot(path=tmp_path / "dark.png")
     assert np.asarray(Image.open(tmp_path / "dark.png").convert("L")).mean() < 70
+
+
+@only_wide
+def test_the_sheet_follows_the_number_field(visit):
+    page = visit.page
+    tiles, number = page.locator("#sheet [role=radio]"), page.locator("input[type=number]").first
+    number.fill("5")
+    sync_api.expect(tiles).to_have_count(5, timeout=SEEN_SOON)
+    number.fill("65")
+    number.press("Tab")
+    sync_api.expect(tiles).to_have_count(64, timeout=SEEN_SOON)
+    sync_api.expect(number).to_have_value("64")
+    page.locator("input[type=range]").first.focus()
+    page.keyboard.press("ArrowLeft")
+    sync_api.expect(tiles).to_have_count(63, timeout=SEEN_SOON)
+    assert page.locator(".toast-body").count() == 0
+
+
+@only_wide
+def test_what_cannot_be_read_does_not_stay_in_the_box(visit, tmp_path):
+    page = visit.page
+    (tmp_path / "text.png").write_text("not a picture")
+    page.get_by_role("tab", name="Real or fake?").click()
+    page.set_input_files("#picture input[type=file]", tmp_path / "text.png")
+    page.get_by_text("text.png is not a picture").wait_for(timeout=SEEN_SOON)
+    sync_api.expect(page.locator("#picture img")).to_have_count(0, timeout=SEEN_SOON)
+    sync_api.expect(page.locator("#picture input[type=file]")).to_have_count(1)
+
+
+@only_wide
+def test_an_address_with_a_wrong_seed_shows_the_first_sheet(visit, page_server):
+    visit.page.goto(f"{page_server.url}/?seed=abc")
+    visit.page.locator("#sheet .caption", has_text="seed 1").first.wait_for(timeout=SEEN_SOON)
