@@ -120,7 +120,7 @@ def make_parser(kind: type[Config], prog: str, description: str) -> argparse.Arg
     parser = argparse.ArgumentParser(prog=prog, description=description)
     for f in dataclasses.fields(kind):
         option, help = "--" + f.name.replace("_", "-"), f.metadata["help"]
-        if f.type is bool or isinstance(f.default, bool):
+        if isinstance(f.default, bool):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
             continue
         shown = f"{f.default:.4g}" if isinstance(f.default, float) else f.default

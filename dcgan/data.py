@@ -157,9 +157,8 @@ CIFAR_FILE, CIFAR_SUM = "cifar-10-binary.tar.gz", "md5:c32a1d4ab5d03f1284b67883e
 
 def load_cifar10(c: RunConfig, split: str) -> Pictures:
     folder = Path(c.data_dir).expanduser()
-    if (
-        c.data_dir and (folder / "cifar10.zip").is_file()
-    ):  # the same pictures, lossless, as train/CLASS/ and test/CLASS/
+    if c.data_dir and (folder / "cifar10.zip").is_file():
+        # The same pictures, lossless, as train/CLASS/ and test/CLASS/.
         return load_files(open_source(folder / "cifar10.zip"), c, split, {})
     path = find_or_download(CIFAR_FILE, [folder] if c.data_dir else [], CIFAR_URL, CIFAR_SUM)
     parts = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]

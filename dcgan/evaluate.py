@@ -112,11 +112,8 @@ def measure_dcnn(of: str, dcnn: Player, unseen: Pictures, generators: list[Playe
         each = len(unseen) // len(generators)
         seeds = range(FIRST_SEED["test"], FIRST_SEED["test"] + each)
         fakes = np.concatenate([predict(dcnn, draw(generator, seeds)[0])["real"] for generator in generators])
-        reals, n, on = (
-            seen["real"],
-            len(unseen) + len(fakes),
-            f"{name}, and fakes of its own generators, of unused seeds",
-        )
+        reals, n = seen["real"], len(unseen) + len(fakes)
+        on = f"{name}, and fakes of its own generators, of unused seeds"
         probabilities, outcomes = np.concatenate([reals, fakes]), np.repeat([1, 0], [len(reals), len(fakes)])
         rows += [
             row(of, "real_or_fake_balanced_accuracy", metrics.balanced_accuracy(reals, fakes), n, on),

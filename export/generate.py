@@ -4,14 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from export.latents import SeedError, parse_seeds
-from export.pictures import SUFFIXES, png_bytes, sheet
+from export.pictures import SUFFIXES, contact_sheet, png_bytes
 from export.runtime import SENTENCES, Generator
 
 MOST_IN_A_SHEET, MOST_IN_A_FOLDER = 1024, 100_000
-SHEET_TILE = 84  # about so many pixels a side in a sheet, by enlarging a whole number of times
 
 
 def generate(model: str, seeds: list[int], label: str | None, out: Path) -> str:
@@ -20,9 +17,7 @@ def generate(model: str, seeds: list[int], label: str | None, out: Path) -> str:
     if out.suffix.lower() == ".png":
         pixels, seconds = generator.draw(seeds, label), generator.seconds
         out.parent.mkdir(parents=True, exist_ok=True)
-        columns = int(np.ceil(np.sqrt(len(seeds))))
-        scale = max(1, SHEET_TILE // generator.image_size)
-        out.write_bytes(png_bytes(sheet(pixels, columns, scale, gap=2), {"model": generator.sha256, "seeds": seeds}))
+        out.write_bytes(png_bytes(contact_sheet(pixels), {"model": generator.sha256, "seeds": seeds}))
     else:
         out.mkdir(parents=True, exist_ok=True)
         seconds = 0.0
@@ -31,9 +26,7 @@ def generate(model: str, seeds: list[int], label: str | None, out: Path) -> str:
             pixels, labels = generator.draw(some, label), generator.labels(some, label)
             seconds += generator.seconds
             for i, seed in enumerate(some):
-                recipe = {"model": generator.sha256, "seed": seed} | (
-                    {} if labels is None else {"label": generator.classes[labels[i]]}
-                )
+                recipe = generator.recipe(seed, None if labels is None else labels[i])
                 (out / f"seed-{seed}.png").write_bytes(png_bytes(pixels[i], recipe))
     n = "1 picture" if len(seeds) == 1 else f"{len(seeds)} pictures"
     return f"{n} -> {out} ({generator.provider}, {1000 * seconds:.0f} ms)"

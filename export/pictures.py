@@ -5,6 +5,7 @@ numpy and Pillow only.
 
 import io
 import json
+import math
 import struct
 import warnings
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # Pillow opens thirty; each further one is a further parser to trust
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif")
 MAX_PIXELS = 50_000_000  # a telephone's largest photograph; beyond it a 20-kB file can ask for gigabytes
+TILE = 84  # about so many pixels a side in a contact sheet, by enlarging a whole number of times
 WORKING_SIDE = 1024  # larger pictures are halved (or thirded, ...) down to a short side of at least this
 # Pillow's parsers raise all of these for damaged files; each means the same to the person who has the file.
 OF_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, MemoryError, struct.error)
@@ -105,6 +107,11 @@ def sheet(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 0) -> np.
         y, x = (i // columns) * (size + gap), (i % columns) * (size + gap)
         canvas[y : y + size, x : x + size] = tile.repeat(scale, 0).repeat(scale, 1)
     return canvas
+
+
+def contact_sheet(pixels: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """A `sheet` to look at: tiles enlarged to about TILE pixels a side, a gap between them, as square as can be."""
+    return sheet(pixels, columns or math.ceil(math.sqrt(len(pixels))), max(1, TILE // pixels.shape[1]), gap=2)
 
 
 def png_bytes(pixels: np.ndarray, recipe: dict | None = None) -> bytes:

@@ -176,6 +176,10 @@ class Generator(Model):
         """Pixels uint8 N,S,S,3 for seeds; of one class, or (None) of the class that belongs to each seed."""
         return self(latents(seeds, self.facts["latent_dim"]), self.labels(seeds, label))
 
+    def recipe(self, seed: int, label: int | None) -> dict:
+        """What has to be known to draw a picture again; label: the number of its class."""
+        return {"model": self.sha256, "seed": seed} | ({} if label is None else {"label": self.classes[label]})
+
     def labels(self, seeds, label: str | int | None = None) -> np.ndarray | None:
         """The class int64 N that `draw` gives each seed; None where there are no classes. Raises LabelError."""
         if label is not None:

@@ -37,7 +37,7 @@ from dcgan.models import make_dcnn, make_gan
 from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from export.card import write_card
 from export.latents import RECIPE, SEED_MAX, latents
-from export.pictures import PictureError, png_bytes, read_picture, sheet
+from export.pictures import PictureError, contact_sheet, png_bytes, read_picture
 from export.runtime import MANIFEST, Generator, read_manifest
 
 VERSION = "1.0.0"  # of this project
@@ -262,9 +262,7 @@ def write_graph(graph: Graph, path: Path) -> None:
     check(model, path.name)
     content = model.SerializeToString(deterministic=True)
     compare(content, graph, path.name)
-    aside = path.with_suffix(".tmp")
-    aside.write_bytes(content)
-    aside.replace(path)
+    checkpoint.write_aside(path, content)
 
 
 # --- a bundle -----------------------------------------------------------------------------------------------------
@@ -337,7 +335,7 @@ def samples(generator_path: Path) -> bytes:
     generator = Generator(generator_path)
     K = len(generator.classes)
     columns = K if 1 < K <= 12 else 8
-    return png_bytes(sheet(generator.draw(range(6 * columns)), columns, max(1, 84 // generator.image_size), gap=2))
+    return png_bytes(contact_sheet(generator.draw(range(6 * columns)), columns))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,14 +1,13 @@
 """The tab that draws: seeds in, a sheet of small pictures out."""
 
-import math
 import random
 
 import gradio as gr
 import numpy as np
 
 from export.latents import SEED_MAX, SeedError, parse_seed
-from export.pictures import png_bytes, sheet
-from export.runtime import Bundle, Generator, Model
+from export.pictures import contact_sheet, png_bytes
+from export.runtime import Bundle, Model
 from ui.sentences import speaks
 from ui.shelf import licence_of, names_with, take
 from ui.widgets import Choice, Count, Download, Footer, PngDownload, Sheet, png_url
@@ -17,7 +16,6 @@ MOST = 64  # pictures in one sheet
 FIRST_SEED, FIRST_COUNT = 1, 24  # what a visitor finds
 EACH = "each"  # the class that says: every seed's own
 SURPRISES = 1_000_000  # seeds go further, but these can be read out to a friend
-TILE = 84  # about so many pixels a side in the sheet that is downloaded
 
 
 @speaks
@@ -37,7 +35,7 @@ def generate(
     one_class = None if label in (None, "", EACH) else label
     pixels, labels = generator.draw(seeds, one_class), generator.labels(seeds, one_class)
     names = [None] * len(seeds) if labels is None else [generator.classes[i] for i in labels]
-    recipes = [recipe_of(generator, *pair) for pair in zip(seeds, names, strict=True)]
+    recipes = [generator.recipe(s, None if labels is None else labels[i]) for i, s in enumerate(seeds)]
     value = {
         "bundle": shelved.name,
         "model": generator.sha256,
@@ -62,16 +60,10 @@ def seeds_from(seed: str | None, count: float | None) -> list[int]:
     return list(range(first, first + int(number)))
 
 
-def recipe_of(generator: Generator, seed: int, label: str | None) -> dict:
-    """What has to be known to draw a picture again."""
-    return {"model": generator.sha256, "seed": seed} | ({"label": label} if label else {})
-
-
 def sheet_file(bundle: Bundle, pixels: np.ndarray, seeds: list[int], recipes: list[dict]) -> Download:
     """All pictures of a sheet in one PNG."""
-    columns = math.ceil(math.sqrt(len(seeds)))
-    canvas = sheet(pixels, columns, max(1, TILE // pixels.shape[1]), gap=2)
-    return Download(f"{bundle.name}-seeds-{seeds[0]}-{seeds[-1]}.png", png_bytes(canvas, {"pictures": recipes}))
+    content = png_bytes(contact_sheet(pixels), {"pictures": recipes})
+    return Download(f"{bundle.name}-seeds-{seeds[0]}-{seeds[-1]}.png", content)
 
 
 def ran(bundle: Bundle, model: Model) -> dict:
