@@ -78,6 +78,7 @@ class PixelDCNN(nn.Module):
     """Pixels uint8 N,H,W,3  ->  `real` N, `classes` N,K and `evidence` N,h,w by name, as far as it has the heads.
 
     The mean of `evidence` is the logit of `real`: each place adds its share, positive where it speaks for real.
+    `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     """
 
     def __init__(self, dcnn: nn.Module):
@@ -86,10 +87,10 @@ class PixelDCNN(nn.Module):
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         features = self.network.features(to_images(fit(pixels, self.network.image_size, self.network.channels)))
-        out = {}
+        out = {"features": features.mean((2, 3))}
         if self.network.real_head is not None:
             out["evidence"] = self.network.evidence(features)
             out["real"] = out["evidence"].mean((1, 2)).sigmoid()
         if self.network.class_head is not None:
-            out["classes"] = self.network.class_head(features.mean((2, 3))).softmax(1)
+            out["classes"] = self.network.class_head(out["features"]).softmax(1)
         return out

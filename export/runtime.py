@@ -220,7 +220,7 @@ class DCNN(Model):
     kind = "dcnn"
 
     def __call__(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """`real` float32 N, `evidence` float32 N,h,w and `classes` float32 N,K for pixels uint8 N,H,W,3."""
+        """`real` N, `evidence` N,h,w, `classes` N,K and `features` N,F, float32, for pixels uint8 N,H,W,3."""
         return self.run({"pixels": pixels})
 
     def judge(self, picture: str | Path | bytes | np.ndarray) -> Verdict:

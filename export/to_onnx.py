@@ -134,6 +134,7 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
         "evidence": "float32 [batch, h, w], positive where the picture speaks for real; its mean is the logit of real",
         "real": "float32 [batch], probability",
         "classes": f"float32 [batch, {len(facts['classes'])}], probabilities",
+        "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
     }
     module = PixelDCNN(network).eval()
 

@@ -85,6 +85,7 @@ def test_the_classifiers_take_pixels_of_any_size(models, dcnn_run):
     assert outputs["real"] == ("float32", "batch")
     assert outputs["classes"] == ("float32", "batch", len(classes))
     assert outputs["evidence"][:2] == ("float32", "batch")
+    assert outputs["features"][:2] == ("float32", "batch")
     assert described(models["critic.onnx"].graph.output) == {"score": ("float32", "batch")}
 
 

@@ -119,6 +119,7 @@ def test_any_generators_pixels_suit_any_critic_and_dcnn(channels):
         "evidence": (2, 8, 8),
         "real": (2,),
         "classes": (2, 3),
+        "features": (2, 8),
     }
 
 
@@ -136,5 +137,5 @@ def test_the_mean_of_the_evidence_is_the_logit():
 
 def test_a_dcnn_tells_only_what_it_has_learnt():
     pixels = torch.from_numpy(noise(1, 16))
-    assert set(PixelDCNN(DCNN(16, 4, classes=0)).eval()(pixels)) == {"real", "evidence"}
-    assert set(PixelDCNN(DCNN(16, 4, classes=2, judges_reality=False)).eval()(pixels)) == {"classes"}
+    assert set(PixelDCNN(DCNN(16, 4, classes=0)).eval()(pixels)) == {"real", "evidence", "features"}
+    assert set(PixelDCNN(DCNN(16, 4, classes=2, judges_reality=False)).eval()(pixels)) == {"classes", "features"}
