@@ -55,3 +55,8 @@ def load(run: str | Path, kind: type[RunConfig] | None = None) -> dict:
         made_by = {"GanConfig": "train_gan", "DcnnConfig": "train_dcnn"}
         raise TrainingError(f"{path} was made by {made_by[state['kind']]}; one of {made_by[kind.__name__]} is needed.")
     return state | {"config": config, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def generator_state(state: dict) -> dict:
+    """The weights of the generator that a GAN's checkpoint stands for: the best one it kept, else the averaged one."""
+    return state.get("G_best", {}).get("network") or state["G_ema"]

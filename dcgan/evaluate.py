@@ -45,10 +45,10 @@ def torch_player(state: dict) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
     c, classes = state["config"], state["data"]["classes"]
     if isinstance(c, GanConfig):
-        module, part = PixelGenerator(make_gan(c, len(classes))[0]), "G_ema"
+        module, weights = PixelGenerator(make_gan(c, len(classes))[0]), checkpoint.generator_state(state)
     else:
-        module, part = PixelDCNN(make_dcnn(c, len(classes))), "network"
-    module.network.load_state_dict(state[part])
+        module, weights = PixelDCNN(make_dcnn(c, len(classes))), state["network"]
+    module.network.load_state_dict(weights)
     module.eval()
 
     def call(*arrays: np.ndarray) -> dict[str, np.ndarray]:

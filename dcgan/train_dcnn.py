@@ -42,7 +42,7 @@ def load_generators(runs: tuple[str, ...], c: DcnnConfig) -> list[tuple[torch.nn
         if (state["config"].image_size, state["config"].channels) != (c.image_size, c.channels):
             raise TrainingError(f"--gan {run} draws pictures of {form(state['config'])}; {form(c)} is needed.")
         G = make_gan(state["config"], len(state["data"]["classes"]))[0]
-        G.load_state_dict(state["G_ema"])
+        G.load_state_dict(checkpoint.generator_state(state))
         generators.append((G.requires_grad_(False), state["sha256"]))
     return generators
 

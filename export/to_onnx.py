@@ -90,7 +90,7 @@ def graphs_of(state: dict) -> dict[str, Graph]:
 def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
     K = len(facts["classes"])
     G, D = make_gan(c, K)
-    G.load_state_dict(state["G_ema"])
+    G.load_state_dict(checkpoint.generator_state(state))
     D.load_state_dict(state["D"])
     label_says = {"label": f"int64 [batch], 0 to {K - 1}"} if K else {}
     noise = {"latents": f"float32 [batch, {c.latent_dim}], standard normal"}
