@@ -21,6 +21,7 @@ import torch
 from dcgan import checkpoint, metrics
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
 from dcgan.data import NAMED_SETS, Pictures, hold_out, load
+from dcgan.eyes import as_pixels
 from dcgan.models import make_dcnn, make_gan
 from dcgan.pixels import PixelDCNN, PixelGenerator
 from dcgan.train_dcnn import FIRST_SEED
@@ -81,12 +82,6 @@ def predict(dcnn: Player, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """`real` N and `classes` N,K of many pixels."""
     parts = [dcnn.call(np.ascontiguousarray(pixels[i : i + BATCH])) for i in range(0, len(pixels), BATCH)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "evidence"}
-
-
-def as_pixels(pictures: Pictures) -> np.ndarray:
-    """Images uint8 N,C,S,S -> pixels uint8 N,S,S,3."""
-    pixels = pictures.images.permute(0, 2, 3, 1).numpy()
-    return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
 
 
 def row(of: str, metric: str, value: float, n: int, on: str) -> dict:

@@ -1,4 +1,4 @@
-"""Measures of pictures and verdicts: pure functions on arrays."""
+"""Measures of pictures and verdicts: pure functions on arrays. Features are float N,F, a row a picture."""
 
 import numpy as np
 
@@ -25,3 +25,57 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
 def brier(probabilities: np.ndarray, outcomes: np.ndarray) -> float:
     """Mean squared error of probabilities against what was the case, 0 or 1 (Brier 1950)."""
     return float(np.mean((probabilities - outcomes) ** 2))
+
+
+# --- distances between sets of pictures, in features --------------------------------------------------------------
+
+
+class Moments:
+    """Count, mean F and covariance F,F of features seen so far, in float64: a set of any size in F x F numbers.
+
+    Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances, 1979.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean = self.scatter = np.float64(0)
+
+    def add(self, features: np.ndarray) -> "Moments":
+        """Takes in further features N,F; returns itself."""
+        n, total = len(features), self.n + len(features)
+        if n:
+            mean = features.mean(0, dtype=np.float64)
+            centred, apart = features - mean, mean - self.mean
+            self.scatter = self.scatter + centred.T @ centred + np.outer(apart, apart) * (self.n * n / total)
+            self.mean, self.n = self.mean + apart * (n / total), total
+        return self
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Unbiased, F,F. Raises ValueError for fewer than two rows."""
+        if self.n < 2:
+            raise ValueError(f"A covariance needs two rows at least; there are {self.n}.")
+        return self.scatter / (self.n - 1)
+
+
+def moments_of(features: np.ndarray) -> Moments:
+    return Moments().add(features)
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """Squared Frechet distance of two Gaussians with these moments: |mean - mean|^2 + tr(A + B - 2 (A B)^(1/2)).
+
+    Heusel et al., GANs trained by a two time-scale update rule converge to a local Nash equilibrium, 2017, section 3;
+    a FID only in Inception's features. The trace of (A B)^(1/2) is the nuclear norm of A^(1/2) B^(1/2), which needs
+    roots of symmetric matrices alone and stays exact where these are singular.
+    """
+    A, B = a.covariance, b.covariance
+    common = np.linalg.svd(root(A) @ root(B), compute_uv=False).sum()
+    return max(0.0, float(np.sum((a.mean - b.mean) ** 2) + np.trace(A) + np.trace(B) - 2 * common))
+
+
+def root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric square root; eigenvalues that are zero but for rounding are taken for zero."""
+    values, vectors = np.linalg.eigh(covariance)
+    values[values < values[-1] * len(values) * np.finfo(values.dtype).eps] = 0
+    return (vectors * np.sqrt(values)) @ vectors.T

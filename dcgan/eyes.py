@@ -1,0 +1,115 @@
+"""Eyes: the features in which sets of pictures are compared, those of a referee (a DCNN of real pictures alone).
+
+An exported referee computes the same everywhere, so anyone can recompute a distance taken in its features. What such a
+distance means depends on the eyes: each row prints their name, and only rows of the same eyes can be compared.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dcgan import checkpoint
+from dcgan.config import DcnnConfig, TrainingError
+from dcgan.data import Pictures
+from dcgan.models import make_dcnn
+from dcgan.pixels import PixelDCNN
+from export.runtime import DCNN
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+STAND_IN = "cifar10"  # whose referee looks at pictures without classes: it has learnt from photographs of many things
+FILE = "referee.onnx"
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """A referee as a call: pixels uint8 N,H,W,3 -> features float32 N,F.
+
+    see: everything the referee says, by name; data: the name of the pictures that it learnt from; classes: theirs.
+    """
+
+    see: Callable[[np.ndarray], dict[str, np.ndarray]]
+    data: str
+    sha256: str
+    classes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"features of the DCNN of {self.data} (sha256 {self.sha256[:12]})"
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return self.look(pixels)["features"]
+
+    def look(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """`features` N,F and `classes` N,K (probabilities), BATCH pictures at a time."""
+        parts = [self.see(np.ascontiguousarray(pixels[i : i + BATCH])) for i in range(0, max(1, len(pixels)), BATCH)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in ("features", "classes")}
+
+
+def find_eyes(data: str, referee: Path | None = None) -> Eyes:
+    """Those of `referee` (a run of train_dcnn, a bundle, a .onnx file), else of the named set `data`, else CIFAR-10's.
+
+    Raises TrainingError (or ModelError) where there are none, or none with features.
+    """
+    if referee is not None:
+        return open_eyes(referee)
+    own = MODELS / data / FILE
+    if own.is_file():
+        return open_eyes(own)
+    stand_in = MODELS / STAND_IN / FILE
+    if not stand_in.is_file():
+        raise TrainingError(
+            f"There is no referee of {data}, and none at {stand_in.relative_to(MODELS.parent)} to stand in. "
+            "Name one with --referee: a run of train_dcnn without --gan, its bundle or its referee.onnx."
+        )
+    print(
+        f"{data} has no referee of its own: it is seen with the eyes of the DCNN of CIFAR-10 (--referee names others).",
+        file=sys.stderr,
+    )
+    return open_eyes(stand_in)
+
+
+def open_eyes(path: Path) -> Eyes:
+    """The referee of a run's folder, of a bundle, or in a .onnx file. Raises TrainingError, ModelError."""
+    if (path / checkpoint.NAME).is_file():
+        return eyes_of_run(path)
+    return eyes_of_file(path / FILE if path.is_dir() else path)
+
+
+def eyes_of_file(path: Path) -> Eyes:
+    model = DCNN(path)
+    given = {output.name for output in model.session.get_outputs()}
+    check_referee(str(path), judges_reality="real" in given)
+    if "features" not in given:
+        raise TrainingError(f"{path} gives no features: it is of an earlier export. Export it again.")
+    return Eyes(model, model.facts["data"]["name"], model.sha256, tuple(model.classes))
+
+
+def eyes_of_run(path: Path) -> Eyes:
+    state = checkpoint.load(path, DcnnConfig)
+    check_referee(str(path), judges_reality=bool(state["config"].gan))
+    classes = tuple(state["data"]["classes"])
+    module = PixelDCNN(make_dcnn(state["config"], len(classes)))
+    module.network.load_state_dict(state["network"])
+    module.eval()
+
+    def see(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        with torch.no_grad():
+            return {name: value.numpy() for name, value in module(torch.tensor(pixels)).items()}
+
+    return Eyes(see, state["data"]["name"], state["sha256"], classes)
+
+
+def check_referee(path: str, judges_reality: bool) -> None:
+    if judges_reality:
+        raise TrainingError(f"{path} has learnt from fakes as well; a referee is trained without --gan.")
+
+
+def as_pixels(pictures: Pictures) -> np.ndarray:
+    """Images uint8 N,C,S,S -> pixels uint8 N,S,S,3; a view, also where they are grey."""
+    pixels = pictures.images.permute(0, 2, 3, 1).numpy()
+    return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
