@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
+from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, from_saved
 
 NAME = "checkpoint.pt"
 
@@ -47,7 +47,7 @@ def load(run: str | Path, kind: type[RunConfig] | None = None) -> dict:
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        config = {"GanConfig": GanConfig, "DcnnConfig": DcnnConfig}[state["kind"]](**state["config"])
+        config = from_saved({"GanConfig": GanConfig, "DcnnConfig": DcnnConfig}[state["kind"]], state["config"])
     except Exception as error:  # torch raises a dozen kinds for a damaged file; a person needs to hear only one thing
         reason = str(error).split(". ")[0][:200]
         raise TrainingError(f"{path} is not a checkpoint of this project, or it is damaged ({reason}).") from error

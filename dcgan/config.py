@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 SEED_MAX = 2**32 - 1
+AUGMENT = ("none", "adaptive", "always")
 
 
 class TrainingError(ValueError):
@@ -50,12 +51,20 @@ class RunConfig:
 class GanConfig(RunConfig):
     """Knobs of `python -m dcgan.train_gan`."""
 
-    preset: str = knob("paper", "recipe to start from; knobs given beside it win", choices=("paper",))
+    preset: str = knob("modern", "recipe to start from; knobs given beside it win", choices=("modern", "paper"))
     architecture: str = knob("dcgan", "of both networks", choices=("dcgan", "hourglass"))
     conditional: bool = knob(True, "learn the classes, where there are any")
     latent_dim: int = knob(100, "numbers in a latent (hourglass: always image_size x image_size)")
     width: int = knob(64, "channels of the layer next to the picture; each further one has twice as many")
-    loss: str = knob("cross-entropy", "the game's loss", choices=("cross-entropy", "mse"))
+    loss: str = knob("relativistic", "the game's loss", choices=("cross-entropy", "mse", "hinge", "relativistic"))
+    critic_norm: str = knob("none", "what keeps the critic's layers in scale", choices=("batch", "spectral", "none"))
+    critic_width: int = knob(0, "as width, of the critic; 0: the generator's")
+    critic_extra: int = knob(0, "3x3 convolutions that the critic has after each strided one")
+    critic_steps: int = knob(1, "updates of the critic, each on pictures of its own, for one of the generator")
+    r1: float = knob(1.0, "weight of the gradient penalty on real pictures, halved in the loss")
+    r2: float = knob(1.0, "weight of the gradient penalty on fakes, halved in the loss")
+    penalty_every: int = knob(4, "critic's updates between two that pay the penalty, which then weighs as much more")
+    augment: str = knob("adaptive", "of what the critic sees; adaptive: as much as it overfits", choices=AUGMENT)
     lr_g: float = knob(2e-4, "Adam's step size for the generator")
     lr_d: float = knob(2e-4, "Adam's step size for the critic")
     beta1: float = knob(0.5, "Adam's first decay")
@@ -63,6 +72,11 @@ class GanConfig(RunConfig):
     ema: float = knob(0.999, "decay a step of the averaged generator, which is the one exported")
 
     may_change = (*RunConfig.may_change, "steps", "preset")  # a GAN's run has no schedule: it may be trained on
+
+    @property
+    def real_batch(self) -> int:
+        """Real pictures a step: each of the critic's updates has its own."""
+        return self.batch * self.critic_steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +121,25 @@ def image_sizes_near(size: int) -> list[int]:
     return sorted(sorted(image_sizes_up_to(2 * size), key=lambda s: abs(s - size))[:2])
 
 
-PRESETS = {
+PRESETS: dict[str, dict] = {
+    "modern": {},  # the defaults
     # Radford, Metz and Chintala 2015, section 3, with the loop of pytorch/examples: one update of each network a step.
-    "paper": {"loss": "cross-entropy", "lr_g": 2e-4, "lr_d": 2e-4, "beta1": 0.5, "beta2": 0.999, "batch": 128},
+    "paper": {
+        "loss": "cross-entropy",
+        "critic_norm": "batch",
+        "critic_width": 0,
+        "critic_extra": 0,
+        "critic_steps": 1,
+        "r1": 0.0,
+        "r2": 0.0,
+        "penalty_every": 1,
+        "augment": "none",
+        "lr_g": 2e-4,
+        "lr_d": 2e-4,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "batch": 128,
+    },
 }
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -123,7 +153,7 @@ def make_parser(kind: type[Config], prog: str, description: str) -> argparse.Arg
         if isinstance(f.default, bool):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)
             continue
-        shown = f"{f.default:.4g}" if isinstance(f.default, float) else f.default
+        shown = default_in_words(f)
         parser.add_argument(
             option,
             type=str if isinstance(f.default, tuple) else type(f.default),
@@ -131,9 +161,19 @@ def make_parser(kind: type[Config], prog: str, description: str) -> argparse.Arg
             choices=f.metadata["choices"] or None,
             default=argparse.SUPPRESS,
             required=f.name == "out",
-            help=help.replace("%", "%%") + ("" if f.default in ("", ()) else f" (default: {shown})"),
+            help=help.replace("%", "%%") + (f" (default: {shown})" if shown else ""),
         )
     return parser
+
+
+def default_in_words(f: dataclasses.Field) -> str:
+    """The default of a field, and what presets have instead; empty where there is nothing to say."""
+
+    def say(value) -> str:
+        return "" if value == () else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    others = {name: preset[f.name] for name, preset in PRESETS.items() if preset.get(f.name, f.default) != f.default}
+    return "; ".join([say(f.default), *(f"{name}: {say(value)}" for name, value in others.items())])
 
 
 def from_args(kind: type[Config], args: argparse.Namespace) -> Config:
@@ -141,6 +181,11 @@ def from_args(kind: type[Config], args: argparse.Namespace) -> Config:
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(args).items()}
     preset = next((f.default for f in dataclasses.fields(kind) if f.name == "preset"), None)
     return kind(**PRESETS.get(given.get("preset", preset), {}) | given)
+
+
+def from_saved(kind: type[Config], values: dict) -> Config:
+    """The configuration of a checkpoint; knobs that it is too old to have are as its preset has them."""
+    return kind(**PRESETS.get(values.get("preset"), {}) | values)
 
 
 def check(c: RunConfig) -> None:
@@ -153,10 +198,13 @@ def check(c: RunConfig) -> None:
 
     if not c.out:
         raise TrainingError("--out is empty; it names the folder of the run.")
-    require("batch steps tick width latent_dim", lambda n: n >= 1, "it must be at least 1")
+    require("batch steps tick width latent_dim critic_steps penalty_every", lambda n: n >= 1, "it must be at least 1")
     require("validation beta1 beta2 ema dropout", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
-    require("lr lr_g lr_d weight_decay", lambda x: 0 <= x < math.inf, "it must be 0 or more")
+    require("critic_width critic_extra", lambda n: n >= 0, "it must be 0 or more")
+    require("lr lr_g lr_d weight_decay r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
     require("seed", lambda n: 0 <= n <= SEED_MAX, f"seeds go from 0 to {SEED_MAX}")
+    if getattr(c, "augment", "none") == "adaptive":
+        require("validation", lambda x: x > 0, "--augment adaptive watches held-back pictures, so it must be above 0")
     if getattr(c, "gan", ()):
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if c.image_size:

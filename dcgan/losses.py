@@ -1,10 +1,13 @@
 """Losses: pure functions on logits; each returns a scalar.
 
 The game: Goodfellow et al., Generative adversarial nets, 2014, section 3 (cross-entropy, with the non-saturating
-generator) and Mao et al., Least squares generative adversarial networks, 2017, equation 9 (mse, real 1 and fake 0).
+generator); Mao et al., Least squares generative adversarial networks, 2017, equation 9 (mse, real 1 and fake 0); Lim
+and Ye, Geometric GAN, 2017, equations 10 and 11 (hinge); Jolicoeur-Martineau, The relativistic discriminator, 2018,
+section 4.1 (relativistic: each real picture against one fake).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,6 +30,31 @@ def generator_mse(fake: Tensor) -> Tensor:
     return (fake - 1).square().mean()
 
 
+def critic_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def generator_hinge(fake: Tensor) -> Tensor:
+    return -fake.mean()
+
+
+def critic_relativistic(real: Tensor, fake: Tensor) -> Tensor:
+    return F.softplus(fake - real).mean()  # -log sigmoid(D(x) - D(G(z)))
+
+
+def generator_relativistic(fake: Tensor, real: Tensor) -> Tensor:
+    return F.softplus(real - fake).mean()
+
+
+def gradient_penalty(images: Tensor, logits: Tensor) -> Tensor:
+    """Mean squared norm of the logits' gradient by the images: R1 of real ones, R2 of fakes.
+
+    Mescheder et al., Which training methods for GANs do actually converge?, 2018, section 4.1.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.float().square().sum((1, 2, 3)).mean()
+
+
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, targets)
 
@@ -45,9 +73,22 @@ def class_mse(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 Loss = Callable[..., torch.Tensor]
-GAN_LOSSES: dict[str, tuple[Loss, Loss]] = {
-    "cross-entropy": (critic_cross_entropy, generator_cross_entropy),
-    "mse": (critic_mse, generator_mse),
+
+
+@dataclass(frozen=True)
+class GameLoss:
+    """critic(real, fake); generator(fake), or generator(fake, real) where the loss is of pairs."""
+
+    critic: Loss
+    generator: Loss
+    paired: bool = False
+
+
+GAN_LOSSES: dict[str, GameLoss] = {
+    "cross-entropy": GameLoss(critic_cross_entropy, generator_cross_entropy),
+    "mse": GameLoss(critic_mse, generator_mse),
+    "hinge": GameLoss(critic_hinge, generator_hinge),
+    "relativistic": GameLoss(critic_relativistic, generator_relativistic, paired=True),
 }
 DCNN_LOSSES: dict[str, tuple[Loss, Loss]] = {
     "cross-entropy": (binary_cross_entropy, class_cross_entropy),

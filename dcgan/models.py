@@ -2,6 +2,7 @@
 
 DCGAN: Radford, Metz and Chintala, Unsupervised representation learning with deep convolutional generative adversarial
 networks, 2015, section 3 and figure 1. Projection: Miyato and Koyama, cGANs with projection discriminator, 2018.
+Spectral normalisation: Miyato et al., Spectral normalization for generative adversarial networks, 2018.
 Class-activation maps: Zhou et al., Learning deep features for discriminative localization, 2016.
 """
 
@@ -10,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 from dcgan.config import DcnnConfig, GanConfig, TrainingError, image_size_factors
 
@@ -25,6 +27,12 @@ def init_weights(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def keep_scale(module: nn.Module) -> None:
+    """He et al., Delving deep into rectifiers, 2015, section 2.2: what a layer gives is as large as what it takes."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, LEAK)
 
 
 class Generator(nn.Module):
@@ -52,20 +60,43 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images N,C,S,S (and label N)  ->  logits N, positive for real. The GAN's critic."""
+    """Images N,C,S,S (and label N)  ->  logits N, positive for real. The GAN's critic.
 
-    def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
+    norm: `batch` as in the paper; `spectral`: every layer's largest singular value held at 1; `none`: weights that keep
+    the signal's scale at the start, for a critic that a gradient penalty holds. extra: 3x3 convolutions after each
+    strided one.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 64,
+        width: int = 64,
+        channels: int = 3,
+        classes: int = 0,
+        norm: str = "batch",
+        extra: int = 0,
+    ):
         super().__init__()
         base, doublings = image_size_factors(image_size)
         self.image_size, self.channels, self.classes = image_size, channels, classes
+        plain = norm != "batch"  # BatchNorm has its own bias
+        layers: list[nn.Module] = []
         widths = [width << i for i in range(doublings)]
-        layers = [nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(LEAK)]
-        for a, b in pairwise(widths):
-            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(LEAK)]
-        self.layers = nn.Sequential(*layers)
-        self.head = nn.Conv2d(widths[-1], 1, base, bias=False)
+        for a, b in pairwise([channels, *widths]):
+            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=plain), nn.BatchNorm2d(b), nn.LeakyReLU(LEAK)]
+            for _ in range(extra):
+                layers += [nn.Conv2d(b, b, 3, padding=1, bias=plain), nn.BatchNorm2d(b), nn.LeakyReLU(LEAK)]
+        del layers[1]  # the paper's critic has no BatchNorm at its input layer
+        self.layers = nn.Sequential(*(m for m in layers if not (plain and isinstance(m, nn.BatchNorm2d))))
+        self.head = nn.Conv2d(widths[-1], 1, base, bias=plain)
         self.apply(init_weights)
         self.projection = class_projection(classes, widths[-1])
+        if norm == "none":
+            self.apply(keep_scale)
+        if norm == "spectral":
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):
+                    spectral_norm(module)
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         features = self.layers(images)
@@ -186,7 +217,7 @@ def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
         return HourglassGenerator(**sizes), HourglassDiscriminator(**sizes)
     return (
         Generator(c.image_size, c.latent_dim, c.width, c.channels, classes),
-        Discriminator(c.image_size, c.width, c.channels, classes),
+        Discriminator(c.image_size, c.critic_width or c.width, c.channels, classes, c.critic_norm, c.critic_extra),
     )
 
 

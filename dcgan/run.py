@@ -112,6 +112,10 @@ class Run:
             with self.writing():
                 checkpoint.write_aside(self.log_path, "".join(line + "\n" for line in kept).encode())
 
+    def history(self) -> list[dict]:
+        """The log entries so far."""
+        return [json.loads(line) for line in self.log_path.read_text().splitlines()] if self.log_path.exists() else []
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """A full disk, say, becomes a TrainingError."""
@@ -143,9 +147,15 @@ class Run:
             self.events.flush()
 
 
-def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tuple[dict, np.ndarray | None]]) -> None:
+def train(
+    run: Run,
+    update: Callable[[int], Losses],
+    report: Callable[[int], tuple[dict, np.ndarray | None]],
+    alarms: Callable[[dict], list[str]] = lambda log: [],
+) -> None:
     """Calls `update(step)` up to c.steps, and once a tick `report(step)` -> (further log entries, pictures H,W,3).
 
+    `alarms(log entries)`: sentences about a training that goes wrong, printed while it does.
     Random numbers of a step depend on the seed and the step alone, so a resumed run is the same run.
     Raises TrainingError, with the last good checkpoint in place, when a loss is no longer a number.
     """
@@ -153,14 +163,19 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
     sums: Losses = {}
     began, since = time.perf_counter(), done
     bar = tqdm(
-        total=c.steps * c.batch, initial=done * c.batch, unit="img", unit_scale=True, smoothing=0.02, mininterval=0.5
+        total=c.steps * c.real_batch,
+        initial=done * c.real_batch,
+        unit="img",
+        unit_scale=True,
+        smoothing=0.02,
+        mininterval=0.5,
     )
     with bar, farewell(run):
         for step in range(done + 1, c.steps + 1):
             torch.manual_seed(c.seed * 1_000_003 + step)
             for name, loss in update(step).items():
                 sums[name] = sums[name] + loss if name in sums else loss
-            bar.update(c.batch)
+            bar.update(c.real_batch)
             if step % c.tick and step != c.steps:
                 continue
             means = {name: total.item() / (step - since) for name, total in sums.items()}
@@ -177,8 +192,10 @@ def train(run: Run, update: Callable[[int], Losses], report: Callable[[int], tup
             seconds = time.perf_counter() - began
             run.made["seconds"] = round(run.made["seconds"] + seconds, 3)
             more, pictures = report(step)
-            rate = round((step - since) * c.batch / seconds, 1)
-            run.save(step, {"images": step * c.batch} | means | more | {"images_per_second": rate}, pictures)
+            for alarm in alarms(means | more):
+                tqdm.write(f"Step {step:,}: {alarm}", file=sys.stderr)
+            rate = round((step - since) * c.real_batch / seconds, 1)
+            run.save(step, {"images": step * c.real_batch} | means | more | {"images_per_second": rate}, pictures)
             bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
             sums, began, since = {}, time.perf_counter(), step
 

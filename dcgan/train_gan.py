@@ -1,26 +1,32 @@
 """Train a DCGAN: python -m dcgan.train_gan --data fashion-mnist --out runs/clothes
 
 The generator turns latents into images; the critic learns to tell them from real ones; each learns against the other
-(Radford, Metz and Chintala 2015; Goodfellow et al. 2014). The averaged generator is the one that is exported.
+(Radford, Metz and Chintala 2015; Goodfellow et al. 2014). The averaged generator is the one that is exported, of the
+step whose pictures were nearest to those that training held back.
 """
 
-import copy
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dcgan.config import GanConfig, check, from_args, make_parser
+from dcgan.config import GanConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Pictures, hold_out, load
-from dcgan.losses import GAN_LOSSES
-from dcgan.models import make_gan
+from dcgan.eyes import as_pixels, find_eyes
+from dcgan.game import Batch, Game
+from dcgan.metrics import Moments, frechet_distance
 from dcgan.pixels import PixelGenerator
-from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
+from dcgan.run import Run, introduce, main, pick_device, train
+from dcgan.watch import Best, alarms, diversity
 from export.latents import label_of_seed, latents
 from export.pictures import sheet
 
 GRID_SEEDS = np.arange(1, 65)
+JUDGED = 2048  # pictures whose distance to the held-back ones is taken at each tick
+FEWEST_HELD_BACK = 200  # below it, a distance is mostly chance
+FIRST_JUDGED = (3 << 30) + (1 << 28)  # seeds of their own, far above those that people type
 
 
 def resolve(c: GanConfig, pictures: Pictures) -> GanConfig:
@@ -31,20 +37,31 @@ def resolve(c: GanConfig, pictures: Pictures) -> GanConfig:
     return dataclasses.replace(c, image_size=size, channels=channels, latent_dim=latent_dim, conditional=conditional)
 
 
-def average(G_ema: nn.Module, G: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights and of BatchNorm's statistics; shorter while the run is young."""
-    decay = min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for mean, now in zip(G_ema.state_dict().values(), G.state_dict().values(), strict=True):
-            mean.lerp_(now, 1 - decay) if mean.is_floating_point() else mean.copy_(now)
-
-
 def draw(G: nn.Module, seeds: np.ndarray, classes: int, device: torch.device) -> np.ndarray:
     """The pictures of seeds, as the exported model will draw them: pixels uint8 N,S,S,3."""
     z = torch.from_numpy(latents(seeds, G.latent_dim)).to(device)
     label = torch.from_numpy(label_of_seed(seeds, classes)).to(device) if classes else None
     with torch.no_grad():
         return PixelGenerator(G).eval()(z, label).cpu().numpy()
+
+
+def distance_to(held_back: Pictures, c: GanConfig, device: torch.device) -> Callable[[nn.Module], float] | None:
+    """A measure of generators: the Frechet distance of their pictures to the held-back ones. None if those are few."""
+    if len(held_back) < FEWEST_HELD_BACK:
+        print(f"{len(held_back)} pictures are held back, too few to choose the best step by: the last one is kept.")
+        return None
+    eyes = find_eyes(c.data, None)
+    real = Moments()
+    for start in range(0, len(held_back), 256):
+        real.add(eyes(as_pixels(held_back[start : start + 256])))
+
+    def distance(G: nn.Module) -> float:
+        fake = Moments()
+        for start in range(FIRST_JUDGED, FIRST_JUDGED + JUDGED, 256):
+            fake.add(eyes(draw(G, np.arange(start, start + 256), G.classes, device)))
+        return frechet_distance(real, fake)
+
+    return distance
 
 
 def train_gan(c: GanConfig) -> None:
@@ -54,50 +71,37 @@ def train_gan(c: GanConfig) -> None:
     pictures = load(c)
     c = resolve(c, pictures)
     data = pictures.facts | {"classes": list(pictures.classes) if c.conditional else []}
-    real_pictures = hold_out(pictures, c.validation)[0].to(device)
-    introduce(pictures, len(real_pictures), device)
+    training, held_back = hold_out(pictures, c.validation)
+    if c.augment == "adaptive" and not len(held_back):
+        raise TrainingError(f"--validation {c.validation:g} holds no picture back, and --augment adaptive watches them.")
+    introduce(pictures, len(training), device)
+    distance = distance_to(held_back, c, device)
+    training, unseen = training.to(device), held_back.to(device)
+
+    def batch_of(some: Pictures) -> Batch:
+        images, label = some.batch(c.batch)
+        return images.to(memory_format=torch.channels_last), label if c.conditional else None
 
     torch.manual_seed(c.seed)
-    G, D = (net.to(device, memory_format=torch.channels_last) for net in make_gan(c, len(data["classes"])))
-    G_ema = copy.deepcopy(G).requires_grad_(False)
-    fused = device.type != "mps"
-    G_opt = torch.optim.Adam(G.parameters(), c.lr_g, (c.beta1, c.beta2), fused=fused)
-    D_opt = torch.optim.Adam(D.parameters(), c.lr_d, (c.beta1, c.beta2), fused=fused)
-    critic_loss, generator_loss = GAN_LOSSES[c.loss]
-    K = G.classes
-
-    def play(real: Tensor, label: Tensor | None) -> Losses:
-        # Critic: real up, fake down.
-        with autocast(c, device):
-            fake = G(torch.randn(c.batch, c.latent_dim, device=device), label)
-            real_logits, fake_logits = D(real, label), D(fake.detach(), label)
-        D_loss = critic_loss(real_logits.float(), fake_logits.float())
-        D_opt.zero_grad()
-        D_loss.backward()
-        D_opt.step()
-
-        # Generator: fake up, by the critic that has just learnt.
-        with autocast(c, device):
-            fooled_logits = D(fake, label)
-        G_loss = generator_loss(fooled_logits.float())
-        G_opt.zero_grad()
-        G_loss.backward()
-        G_opt.step()
-        scores = {"D_real": real_logits.detach().float().mean(), "D_fake": fake_logits.detach().float().mean()}
-        return {"D_loss": D_loss.detach(), "G_loss": G_loss.detach()} | scores
-
-    def update(step: int) -> Losses:
-        real, label = real_pictures.batch(c.batch)
-        losses = play(real.to(memory_format=torch.channels_last), label if K else None)
-        average(G_ema, G, c.ema, step)
-        return losses
+    game = Game(c, len(data["classes"]), device, lambda: batch_of(training), lambda: batch_of(unseen))
+    best = Best(game.G_ema)
+    K = game.G.classes
+    grid_labels = label_of_seed(GRID_SEEDS, K) if K else None
+    some = held_back if len(held_back) >= len(GRID_SEEDS) else pictures
+    real_diversity = diversity(as_pixels(some[: 64 * max(1, K)]), some.labels[: 64 * K].numpy() if K else None)
 
     def report(step: int) -> tuple[dict, np.ndarray]:
-        pixels = draw(G_ema, GRID_SEEDS, K, device)
-        return {}, sheet(pixels, columns=K if 1 < K <= 16 else 8)
+        pixels = draw(game.G_ema, GRID_SEEDS, K, device)
+        log = {"diversity": diversity(pixels, grid_labels) / max(real_diversity, 1e-9)}
+        if c.augment == "adaptive":
+            log["augment"] = game.augment.p.item()
+        if distance:
+            log["distance"] = distance(game.G_ema)
+            best.consider(game.G_ema, step, log["distance"])
+        return log, sheet(pixels, columns=K if 1 < K <= 16 else 8)
 
-    run = Run(c, data, {"G": G, "D": D, "G_ema": G_ema, "G_opt": G_opt, "D_opt": D_opt}, device)
-    train(run, update, report)
+    run = Run(c, data, game.parts | {"G_best": best}, device)
+    train(run, game.step, report, lambda log: alarms(log, run.history()))
 
 
 def cli(argv: list[str] | None = None) -> None:

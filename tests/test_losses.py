@@ -14,9 +14,13 @@ from dcgan.losses import (
     class_cross_entropy,
     class_mse,
     critic_cross_entropy,
+    critic_hinge,
     critic_mse,
+    critic_relativistic,
     generator_cross_entropy,
     generator_mse,
+    generator_relativistic,
+    gradient_penalty,
 )
 
 COIN = math.log(2)
@@ -64,9 +68,44 @@ def test_least_squares_pull_real_to_one_and_fake_to_zero():
     assert generator_mse(tensor([1.0])).item() == 0
 
 
+def test_the_hinge_asks_for_a_margin_of_one_and_no_more():
+    assert critic_hinge(torch.zeros(3), torch.zeros(3)).item() == 2
+    assert critic_hinge(tensor([1.0, 7.0]), tensor([-1.0, -3.0])).item() == 0
+    assert critic_hinge(tensor([0.5]), tensor([-3.0])).item() == 0.5
+
+
+def test_a_relativistic_game_is_about_the_difference_alone():
+    real, fake = torch.randn(6), torch.randn(6)
+    assert critic_relativistic(real, real).item() == pytest.approx(COIN, rel=1e-6)
+    assert critic_relativistic(real + 9, fake + 9).item() == pytest.approx(critic_relativistic(real, fake).item())
+    assert generator_relativistic(fake, real).item() == pytest.approx(critic_relativistic(fake, real).item())
+
+
+def test_the_gradient_penalty_of_a_plane_is_its_squared_slope():
+    slope = torch.randn(3, 4, 4)
+    images = torch.randn(5, 3, 4, 4, requires_grad=True)
+    penalty = gradient_penalty(images, (images * slope).sum((1, 2, 3)) + 7)
+    assert penalty.item() == pytest.approx(slope.square().sum().item(), rel=1e-5)
+
+
+def test_the_gradient_penalty_teaches_a_network_to_be_flatter():
+    weight = torch.randn(8, requires_grad=True)
+    images = torch.randn(5, 1, 2, 4, requires_grad=True)
+    penalty = gradient_penalty(images, (images.flatten(1) @ weight).tanh())
+    (by_weight,) = torch.autograd.grad(penalty, weight)
+    flatter = (weight - 1e-3 * by_weight).detach()
+    assert gradient_penalty(images, (images.flatten(1) @ flatter).tanh()) < penalty
+
+
+def play(name: str):
+    """critic(real, fake), generator(fake) of a loss; where it is of pairs, against reals at 0.5."""
+    loss = GAN_LOSSES[name]
+    return loss.critic, (lambda f: loss.generator(f, torch.full_like(f, 0.5))) if loss.paired else loss.generator
+
+
 @pytest.mark.parametrize("name", GAN_LOSSES)
 def test_the_discriminator_raises_real_and_lowers_fake_and_the_generator_raises_fake(name):
-    critic, generator = GAN_LOSSES[name]
+    critic, generator = play(name)
     real, fake = gradient(critic, tensor([0.4, 0.6]), tensor([0.4, 0.6]))
     assert (real < 0).all()  # descent goes against the gradient
     assert (fake > 0).all()
@@ -84,9 +123,10 @@ def test_the_generators_loss_does_not_saturate():
 
 @pytest.mark.parametrize("name", GAN_LOSSES)
 def test_gan_losses_do_not_depend_on_the_size_or_order_of_a_batch(name):
-    critic, generator = GAN_LOSSES[name]
+    critic, generator = play(name)
     real, fake = torch.randn(6), torch.randn(6)
-    assert critic(real, fake).item() == pytest.approx(critic(real.flip(0).repeat(3), fake.roll(1)).item(), rel=1e-5)
+    order = torch.randperm(6)  # the same for both: a loss may be of pairs
+    assert critic(real, fake).item() == pytest.approx(critic(real[order].repeat(3), fake[order].repeat(3)).item())
     assert generator(fake).item() == pytest.approx(generator(fake.repeat(2)).item(), rel=1e-5)
 
 

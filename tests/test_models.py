@@ -105,6 +105,35 @@ def test_dcgan_weights_begin_small_and_batchnorm_near_one():
 
 def test_the_outer_layers_have_no_batchnorm():
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in Discriminator(32, 4).layers[:2])
+
+
+@pytest.mark.parametrize("norm", ["spectral", "none"])
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_modern_critic_judges_each_picture_alone(norm, extra):
+    torch.manual_seed(0)
+    D, images = Discriminator(16, 4, 3, norm=norm, extra=extra).eval(), torch.randn(6, 3, 16, 16)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in D.modules())
+    D.train()
+    with torch.no_grad():
+        D(images)
+        D.eval()
+        assert torch.allclose(D(images)[:2], D(images[:2]), atol=1e-5)
+
+
+def test_a_spectral_critic_stretches_no_direction():
+    torch.manual_seed(0)
+    D = Discriminator(16, 8, 3, norm="spectral")
+    for _ in range(50):
+        D(torch.randn(2, 3, 16, 16))
+    for layer in D.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
+
+
+def test_a_critic_without_norm_keeps_the_scale_of_what_it_sees():
+    torch.manual_seed(0)
+    D, images = Discriminator(32, 32, 3, norm="none"), torch.randn(16, 3, 32, 32)
+    assert 0.5 < D.layers(images).square().mean().sqrt().item() < 2
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in Generator(32, 8, 4).layers[-2:])
 
 

@@ -1,0 +1,117 @@
+"""One step of the game: the critic's updates, then the generator's, then the averaged generator's.
+
+Goodfellow et al. 2014, algorithm 1; gradient penalties: Mescheder et al. 2018, and on fakes as well: Huang et al., The
+GAN is dead; long live the GAN! A modern baseline GAN, 2024, section 2; paid lazily: Karras et al., Analyzing and
+improving the image quality of StyleGAN, 2020, section 3.1.
+"""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from dcgan.augment import Augment, overfitting
+from dcgan.config import GanConfig
+from dcgan.losses import GAN_LOSSES, gradient_penalty
+from dcgan.models import make_gan
+from dcgan.run import Losses, autocast
+
+Batch = tuple[Tensor, Tensor | None]  # images N,C,S,S in [-1, 1], label N
+WATCH_EVERY = 8  # steps between two looks at held-back pictures
+
+
+class Game:
+    """Both networks, their optimisers and the averaged generator of a resolved configuration.
+
+    real: gives the critic's next pictures; unseen: gives as many held-back ones, for adaptive augmentation.
+    """
+
+    def __init__(
+        self, c: GanConfig, classes: int, device: torch.device, real: Callable[[], Batch], unseen: Callable[[], Batch]
+    ):
+        self.c, self.device, self.real, self.unseen = c, device, real, unseen
+        self.G, self.D = (net.to(device, memory_format=torch.channels_last) for net in make_gan(c, classes))
+        self.G_ema = copy.deepcopy(self.G).requires_grad_(False)
+        self.augment = Augment(1.0 if c.augment == "always" else 0.0).to(device)
+        fused = device.type != "mps"
+        self.G_opt = torch.optim.Adam(self.G.parameters(), c.lr_g, (c.beta1, c.beta2), fused=fused)
+        self.D_opt = torch.optim.Adam(self.D.parameters(), c.lr_d, (c.beta1, c.beta2), fused=fused)
+        self.loss = GAN_LOSSES[c.loss]
+
+    @property
+    def parts(self) -> dict:
+        """Everything that resuming needs."""
+        return {name: getattr(self, name) for name in ("G", "D", "G_ema", "G_opt", "D_opt", "augment")}
+
+    def step(self, step: int) -> Losses:
+        """Step number `step`, counted from 1; means of the losses, and of what the critic said."""
+        for i in range(self.c.critic_steps):
+            real, label = self.real()
+            with torch.set_grad_enabled(i == self.c.critic_steps - 1):  # only the last fakes teach the generator, too
+                fake = self.generate(label)
+            losses = self.teach_critic(real, fake.detach(), label, (step - 1) * self.c.critic_steps + i)
+        losses |= self.teach_generator(real, fake, label)
+        average(self.G_ema, self.G, self.c.ema, step)
+        if self.c.augment == "adaptive" and step % WATCH_EVERY == 0:
+            self.follow_overfitting(losses)
+        return losses
+
+    def generate(self, label: Tensor | None) -> Tensor:
+        with autocast(self.c, self.device):
+            return self.G(torch.randn(self.c.batch, self.c.latent_dim, device=self.device), label)
+
+    def judge(self, images: Tensor, label: Tensor | None) -> Tensor:
+        """The critic's logits N of images as it sees them."""
+        seen = images if self.c.augment == "none" else self.augment(images)
+        with autocast(self.c, self.device):
+            return self.D(seen, label).float()
+
+    def teach_critic(self, real: Tensor, fake: Tensor, label: Tensor | None, update: int) -> Losses:
+        """Real up, fake down; now and then also: no steeper than it must be."""
+        pays = (self.c.r1 or self.c.r2) and update % self.c.penalty_every == 0
+        real.requires_grad_(bool(pays and self.c.r1))
+        fake.requires_grad_(bool(pays and self.c.r2))
+        real_logits, fake_logits = self.judge(real, label), self.judge(fake, label)
+        loss = self.loss.critic(real_logits, fake_logits)
+        losses = {"D_loss": loss.detach(), "D_real": real_logits.detach().mean(), "D_fake": fake_logits.detach().mean()}
+        if pays:
+            penalty = sum(
+                weight * gradient_penalty(images, logits)
+                for weight, images, logits in ((self.c.r1, real, real_logits), (self.c.r2, fake, fake_logits))
+                if weight
+            )
+            loss = loss + penalty * (self.c.penalty_every / 2)
+        self.D_opt.zero_grad()
+        loss.backward()
+        self.D_opt.step()
+        return losses
+
+    def teach_generator(self, real: Tensor, fake: Tensor, label: Tensor | None) -> Losses:
+        """Fake up, by the critic that has just learnt."""
+        self.D.requires_grad_(False)  # it only passes the gradient on
+        fooled = self.judge(fake, label)
+        if self.loss.paired:
+            with torch.no_grad():
+                fooled = (fooled, self.judge(real, label))
+        loss = self.loss.generator(*fooled) if self.loss.paired else self.loss.generator(fooled)
+        self.G_opt.zero_grad()
+        loss.backward()
+        self.G_opt.step()
+        self.D.requires_grad_(True)
+        return {"G_loss": loss.detach()}
+
+    def follow_overfitting(self, losses: Losses) -> None:
+        """Augments more where held-back pictures fare worse with the critic than those that it learns from."""
+        with torch.no_grad():
+            unseen = self.judge(*self.unseen()).mean()
+        seen = WATCH_EVERY * self.c.real_batch
+        self.augment.follow(overfitting(losses["D_real"], unseen, losses["D_fake"]), seen)
+
+
+def average(G_ema: nn.Module, G: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average of the weights and of BatchNorm's statistics; shorter while the run is young."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for mean, now in zip(G_ema.state_dict().values(), G.state_dict().values(), strict=True):
+            mean.lerp_(now, 1 - decay) if mean.is_floating_point() else mean.copy_(now)

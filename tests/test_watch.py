@@ -1,0 +1,63 @@
+"""The best step, how diverse a batch is, and the alarms."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dcgan.watch import Best, alarms, diversity
+
+FINE = {"diversity": 0.9, "D_real": 1.0, "D_fake": -1.0}
+
+
+def test_the_nearest_step_is_kept_and_survives_a_checkpoint():
+    G = nn.Linear(2, 2)
+    best = Best(G)
+    assert best.state_dict() == {"step": 0, "distance": float("inf"), "network": {}}
+    for step, distance in ((1, 5.0), (2, 3.0), (3, 4.0)):
+        nn.init.constant_(G.weight, step)
+        best.consider(G, step, distance)
+    again = Best(nn.Linear(2, 2))
+    again.load_state_dict(best.state_dict())
+    assert (again.step, again.distance) == (2, 3.0)
+    assert torch.equal(again.network.weight, torch.full((2, 2), 2.0))
+
+
+def test_a_distance_that_is_no_number_is_never_the_best():
+    best = Best(nn.Linear(2, 2))
+    best.consider(nn.Linear(2, 2), 1, float("nan"))
+    assert best.step == 0
+
+
+def test_equal_pictures_have_no_diversity_and_a_known_spread_has_its_standard_deviation():
+    assert diversity(np.full((5, 4, 4, 3), 77, np.uint8), None) == 0
+    two = np.stack([np.zeros((4, 4, 3)), np.full((4, 4, 3), 100)]).astype(np.uint8)
+    assert diversity(two, None) == pytest.approx(50)
+
+
+def test_diversity_is_within_the_classes():
+    pixels = np.repeat(np.array([0, 0, 200, 200], np.uint8), 48).reshape(4, 4, 4, 3)
+    assert diversity(pixels, np.array([0, 0, 1, 1])) == 0
+    assert diversity(pixels, np.array([0, 1, 0, 1])) == pytest.approx(100)
+    assert diversity(pixels[:1], np.array([0])) == 0
+
+
+def test_a_healthy_game_and_a_young_one_raise_no_alarm():
+    assert alarms(FINE, [FINE]) == []
+    assert alarms(FINE | {"diversity": 0.02}, []) == []
+    assert alarms(FINE | {"diversity": 0.2}, [FINE | {"diversity": 0.1}]) == []
+
+
+def test_a_collapse_is_named_with_what_helps():
+    (alarm,) = alarms(FINE | {"diversity": 0.3}, [FINE, FINE | {"diversity": 0.7}])
+    assert "30%" in alarm
+    assert "90%" in alarm
+    assert "collapsing" in alarm
+    assert "--r1" in alarm
+
+
+def test_a_saturated_critic_is_named_with_what_helps():
+    (alarm,) = alarms(FINE | {"D_real": 12.0, "D_fake": -9.0}, [FINE])
+    assert "21 logits" in alarm
+    assert "saturated" in alarm
+    assert "--lr-d" in alarm
