@@ -14,7 +14,7 @@ import torch
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, TrainingError
-from dcgan.data import Pictures
+from dcgan.data import NAMED_SETS, Pictures
 from dcgan.models import make_dcnn
 from dcgan.pixels import PixelDCNN
 from export.runtime import DCNN
@@ -57,9 +57,8 @@ def find_eyes(data: str, referee: Path | None = None) -> Eyes:
     """
     if referee is not None:
         return open_eyes(referee)
-    own = MODELS / data / FILE
-    if own.is_file():
-        return open_eyes(own)
+    if data in NAMED_SETS and (MODELS / data / FILE).is_file():
+        return open_eyes(MODELS / data / FILE)
     stand_in = MODELS / STAND_IN / FILE
     if not stand_in.is_file():
         raise TrainingError(
