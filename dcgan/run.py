@@ -192,10 +192,11 @@ def train(
             seconds = time.perf_counter() - began
             run.made["seconds"] = round(run.made["seconds"] + seconds, 3)
             more, pictures = report(step)
-            for alarm in alarms(means | more):
+            log = {"images": step * c.real_batch} | means | more
+            for alarm in alarms(log):
                 tqdm.write(f"Step {step:,}: {alarm}", file=sys.stderr)
             rate = round((step - since) * c.real_batch / seconds, 1)
-            run.save(step, {"images": step * c.real_batch} | means | more | {"images_per_second": rate}, pictures)
+            run.save(step, log | {"images_per_second": rate}, pictures)
             bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
             sums, began, since = {}, time.perf_counter(), step
 

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 COLLAPSED = 0.5  # of the real pictures' diversity
-FALLING = 0.8  # of the run's highest diversity: a young generator is not diverse yet, and need not be told
+YOUNG = 50_000  # real pictures: until then a generator need not be diverse
 SATURATED = 15.0  # logits between real and fake: the sigmoid's gradient is then below a millionth
 
 
@@ -45,7 +45,7 @@ def alarms(log: dict, earlier: list[dict]) -> list[str]:
     """Sentences for the person who watches, from a tick's log and earlier ones: what goes wrong, what usually helps."""
     found = []
     highest = max((past["diversity"] for past in earlier), default=0.0)
-    if log["diversity"] < min(COLLAPSED, FALLING * highest):
+    if log["diversity"] < COLLAPSED and (highest >= COLLAPSED or log["images"] > YOUNG):
         found.append(
             f"The pictures of different seeds differ {log['diversity']:.0%} as much as real ones, after {highest:.0%}: "
             "the generator is collapsing. A stronger gradient penalty (--r1 and --r2), a smaller --lr-g, or an earlier "

@@ -88,7 +88,7 @@ def test_a_gan_killed_again_and_again_is_the_same_run(uninterrupted_gan, tmp_pat
     options, whole = uninterrupted_gan
     seconds = checkpoint.load(whole)["made"]["seconds"]
     assert killed_and_started_again("train_gan", train_gan.cli, options, tmp_path / "run", seconds) >= 5
-    assert_same_run(whole, tmp_path / "run", {"G", "D", "G_ema", "G_opt", "D_opt"})
+    assert_same_run(whole, tmp_path / "run", {"G", "D", "G_ema", "G_opt", "D_opt", "augment", "G_best"})
     assert len(list((whole / "pictures").iterdir())) == 120
 
 

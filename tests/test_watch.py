@@ -7,7 +7,7 @@ from torch import nn
 
 from dcgan.watch import Best, alarms, diversity
 
-FINE = {"diversity": 0.9, "D_real": 1.0, "D_fake": -1.0}
+FINE = {"images": 10_000, "diversity": 0.9, "D_real": 1.0, "D_fake": -1.0}
 
 
 def test_the_nearest_step_is_kept_and_survives_a_checkpoint():
@@ -45,7 +45,7 @@ def test_diversity_is_within_the_classes():
 def test_a_healthy_game_and_a_young_one_raise_no_alarm():
     assert alarms(FINE, [FINE]) == []
     assert alarms(FINE | {"diversity": 0.02}, []) == []
-    assert alarms(FINE | {"diversity": 0.2}, [FINE | {"diversity": 0.1}]) == []
+    assert alarms(FINE | {"diversity": 0.2}, [FINE | {"diversity": 0.3}]) == []
 
 
 def test_a_collapse_is_named_with_what_helps():
@@ -54,6 +54,10 @@ def test_a_collapse_is_named_with_what_helps():
     assert "90%" in alarm
     assert "collapsing" in alarm
     assert "--r1" in alarm
+
+
+def test_a_generator_that_never_becomes_diverse_is_named_too():
+    assert "collapsing" in alarms(FINE | {"images": 100_000, "diversity": 0.1}, [FINE | {"diversity": 0.1}])[0]
 
 
 def test_a_saturated_critic_is_named_with_what_helps():
