@@ -6,6 +6,7 @@ agreed with torch.
 
 import argparse
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -39,12 +40,15 @@ from export.card import write_card
 from export.latents import RECIPE, SEED_MAX, latents
 from export.pictures import PictureError, contact_sheet, png_bytes, read_picture
 from export.runtime import MANIFEST, Generator, read_manifest
+from export.weights import plain, rounded, store_halves
 
 VERSION = "1.0.0"  # of this project
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
 IR_VERSION, OPSET = 8, 18  # onnxruntime 1.15 and later
 MOST_BYTES = 10_000_000
 RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from torch
+# How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
+MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01}
 
 
 class ExportError(ValueError):
@@ -80,6 +84,7 @@ def graphs_of(state: dict) -> dict[str, Graph]:
         "data": {name: value for name, value in state["data"].items() if name not in ("classes", "fakes")},
         "step": state["step"],
         "images": state["step"] * c.real_batch,  # real ones; a DCNN saw as many fakes
+        "weights": {"stored": "float32"},
         "made": state["made"],
         "config": {name: value for name, value in vars(c).items() if name not in ("out", "data", "data_dir", "gan")},
         "checkpoint_sha256": state["sha256"],
@@ -92,6 +97,7 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
     G, D = make_gan(c, K)
     G.load_state_dict(checkpoint.generator_state(state))
     D.load_state_dict(state["D"])
+    best = state.get("G_best") or {}
     label_says = {"label": f"int64 [batch], 0 to {K - 1}"} if K else {}
     noise = {"latents": f"float32 [batch, {c.latent_dim}], standard normal"}
 
@@ -106,6 +112,7 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
 
     generator_facts = facts | {
         "kind": "generator",
+        **({"best": {name: value for name, value in best.items() if name != "network"}} if best.get("network") else {}),
         "latent_dim": c.latent_dim,
         "seeds": {"recipe": RECIPE, "from": 0, "to": SEED_MAX, "class": "seed modulo the number of classes"},
         "inputs": noise | label_says,
@@ -119,10 +126,10 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
     label_axes = {"label": BATCH} if K else {}
     return {
         "generator.onnx": Graph(
-            PixelGenerator(G), draw_example, ("pixels",), {"latents": BATCH} | label_axes, generator_facts
+            plain(PixelGenerator(G)), draw_example, ("pixels",), {"latents": BATCH} | label_axes, generator_facts
         ),
         "critic.onnx": Graph(
-            PixelCritic(D), score_example, ("score",), {"pixels": PICTURE_AXES} | label_axes, critic_facts
+            plain(PixelCritic(D)), score_example, ("score",), {"pixels": PICTURE_AXES} | label_axes, critic_facts
         ),
     }
 
@@ -136,7 +143,7 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
         "classes": f"float32 [batch, {len(facts['classes'])}], probabilities",
         "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
     }
-    module = PixelDCNN(network).eval()
+    module = plain(PixelDCNN(network))
 
     def example(n: int, case: int) -> dict[str, Tensor]:
         return {"pixels": example_pixels(n, case, c.image_size)}
@@ -158,6 +165,28 @@ def example_pixels(n: int, case: int, size: int) -> Tensor:
     coarse = rng.integers(0, 256, (n, 4, 4, 3)).astype(np.uint8)
     y, x = np.arange(height) * 4 // height, np.arange(width) * 4 // width
     return torch.from_numpy(coarse[:, y][:, :, x] // 2 + rng.integers(0, 128, (n, height, width, 3)).astype(np.uint8))
+
+
+def halve(graph: Graph, name: str) -> Graph:
+    """The graph with its weights rounded to 16 bits; its facts say how far that moves it. Raises ExportError."""
+    light = rounded(graph.module)
+    inputs = graph.example(64, 0)
+    with torch.no_grad():
+        before, after = (named(graph, module(**inputs)) for module in (graph.module, light))
+    moved = {key: (after[key].float() - before[key].float()).abs().max().item() for key in before}
+    for key, most in MOST_MOVED.items():
+        if not moved.get(key, 0) <= most:
+            raise ExportError(
+                f"{name}: weights of 16 bits would move its {key} by up to {moved[key]:.3g}, and at most {most} is "
+                "allowed. Export it with --weights fp32."
+            )
+    weights = {"stored": "float16", "moved": {key: float(f"{most:.2g}") for key, most in moved.items()}}
+    return dataclasses.replace(graph, module=light, facts=graph.facts | {"weights": weights})
+
+
+def named(graph: Graph, out: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a graph's module gives, by name."""
+    return out if isinstance(out, dict) else {graph.outputs[0]: out}
 
 
 # --- one file -----------------------------------------------------------------------------------------------------
@@ -183,6 +212,8 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version, model.doc_string = "dcgan", str(FORMAT), ""
     strip(model.graph)
+    if graph.facts["weights"]["stored"] == "float16":
+        store_halves(model)
     del model.metadata_props[:]
     model.metadata_props.add(key="facts", value=json.dumps(graph.facts, sort_keys=True))
     return model
@@ -220,8 +251,10 @@ def check(model: onnx.ModelProto, name: str) -> None:
     content = model.SerializeToString()
     if len(content) >= MOST_BYTES:
         size = f"{len(content) / 1e6:.1f} MB"
+        halved = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in model.graph.initializer)
+        advice = "Train" if halved else "Export with --weights fp16, which halves it, or train"
         raise ExportError(
-            f"{name} would have {size}, and the limit is {MOST_BYTES // 10**6}. Train with a smaller --width."
+            f"{name} would have {size}, and the limit is {MOST_BYTES // 10**6}. {advice} with a smaller --width."
         )
     for place in (os.getcwd(), os.path.expanduser("~"), "site-packages"):
         if len(place) > 1 and place.encode() in content:
@@ -238,8 +271,7 @@ def compare(content: bytes, graph: Graph, name: str) -> None:
         for case in range(3):
             inputs = graph.example(batch, case)
             with torch.no_grad():
-                expected = graph.module(**inputs)
-            expected = expected if isinstance(expected, dict) else {graph.outputs[0]: expected}
+                expected = named(graph, graph.module(**inputs))
             found = session.run(names, {key: value.numpy() for key, value in inputs.items()})
             for key, value in zip(names, found, strict=True):
                 if not agrees(value, expected[key].numpy()):
@@ -269,10 +301,11 @@ def write_graph(graph: Graph, path: Path) -> None:
 # --- a bundle -----------------------------------------------------------------------------------------------------
 
 
-def export(runs: list[Path], out: Path, examples: Path | None = None) -> None:
+def export(runs: list[Path], out: Path, examples: Path | None = None, weights: str = "fp32") -> None:
     """Writes the bundle of these runs: graphs, samples, metrics, card, and last the manifest that vouches for them.
 
-    `examples`: a folder of real pictures to ship beside them, for visitors to try.
+    `examples`: a folder of real pictures to ship beside them, for visitors to try. `weights`: fp32, or fp16 for files
+    of half the size. Raises ExportError, TrainingError, PictureError, OSError.
     """
     if examples and not examples.is_dir():
         raise ExportError(f"--examples {examples} does not exist, or is no folder.")
@@ -281,6 +314,8 @@ def export(runs: list[Path], out: Path, examples: Path | None = None) -> None:
     for run in runs:
         state = checkpoint.load(run)
         new = graphs_of(state)
+        if weights == "fp16":
+            new = {name: halve(graph, name) for name, graph in new.items()}
         if twice := set(new) & set(graphs):
             raise ExportError(f"{run} makes {twice.pop()}, which an earlier run made already.")
         graphs |= new
@@ -344,9 +379,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of train_gan and train_dcnn")
     parser.add_argument("--out", required=True, type=Path, help="the bundle's folder, such as models/NAME")
     parser.add_argument("--examples", type=Path, help="a folder of real pictures to ship; mind their licence")
+    parser.add_argument(
+        "--weights",
+        choices=("fp32", "fp16"),
+        default="fp32",
+        help="bits in which weights are stored; fp16 halves the files, and computes in 32 bits (default: fp32)",
+    )
     args = parser.parse_args(argv)
     try:
-        export(args.runs, args.out, args.examples)
+        export(args.runs, args.out, args.examples, args.weights)
     except (ExportError, TrainingError, PictureError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except OSError as error:

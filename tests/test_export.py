@@ -21,6 +21,8 @@ from dcgan.pixels import PixelDCNN, PixelGenerator
 from export import to_onnx
 from export.latents import latents
 from export.pictures import read_picture
+from export.runtime import Bundle
+from export.weights import plain, rounded
 
 FILES = ("generator.onnx", "critic.onnx", "dcnn.onnx")
 
@@ -134,19 +136,108 @@ def test_a_tampered_network_is_refused_and_nothing_is_written(gan_run, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("architecture", "size", "classes", "channels"),
-    [("dcgan", 12, 0, 3), ("dcgan", 28, 3, 1), ("hourglass", 16, 3, 3), ("hourglass", 32, 0, 1)],
+    ("architecture", "size", "classes", "channels", "halves"),
+    [
+        ("dcgan", 12, 0, 3, False),
+        ("dcgan", 28, 3, 1, True),
+        ("hourglass", 16, 3, 3, True),
+        ("hourglass", 32, 0, 1, False),
+    ],
 )
-def test_every_architecture_exports(architecture, size, classes, channels, tmp_path):
+def test_every_architecture_exports(architecture, size, classes, channels, halves, tmp_path):
+    state = untrained(classes, architecture=architecture, image_size=size, channels=channels)
+    for name, graph in to_onnx.graphs_of(state).items():
+        to_onnx.write_graph(to_onnx.halve(graph, name) if halves else graph, tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["critic.onnx", "generator.onnx"]
+
+
+def untrained(classes: int = 0, **knobs) -> dict:
+    """The checkpoint of a GAN that has not learnt anything."""
     torch.manual_seed(1)
-    c = GanConfig(architecture=architecture, image_size=size, channels=channels, width=2, latent_dim=5, steps=1)
+    c = GanConfig(**({"width": 2, "latent_dim": 5, "steps": 1, "image_size": 12, "channels": 1} | knobs))
     G, D = make_gan(c, classes)
     c = GanConfig(**(vars(c) | {"latent_dim": G.latent_dim}))
     state = {"config": c, "step": 1, "sha256": "0", "made": {}, "G_ema": G.state_dict(), "D": D.state_dict()}
-    state["data"] = {"classes": ["a", "b", "c"][:classes], "sha256": "0"}
-    for name, graph in to_onnx.graphs_of(state).items():
-        to_onnx.write_graph(graph, tmp_path / name)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["critic.onnx", "generator.onnx"]
+    return state | {"data": {"classes": ["a", "b", "c"][:classes], "sha256": "0"}}
+
+
+def test_a_critic_whose_weights_are_computed_exports(tmp_path):
+    state = untrained(critic_norm="spectral")
+    D = make_gan(state["config"], 0)[1]
+    D.load_state_dict(state["D"])
+    images = torch.randn(3, 1, 12, 12)
+    with torch.no_grad():
+        before = D.eval()(images)
+        assert torch.equal(plain(D.train())(images), before)  # and looking at the weights has not changed them
+    graph = to_onnx.graphs_of(state)["critic.onnx"]
+    to_onnx.write_graph(to_onnx.halve(graph, "critic.onnx"), tmp_path / "critic.onnx")
+
+
+def test_the_best_generator_is_the_one_that_is_exported():
+    state = untrained()
+    best = {name: 2 * value for name, value in state["G_ema"].items()}
+    state["G_best"] = {"network": best, "step": 7, "distance": 0.5, "on": "validation"}
+    graph = to_onnx.graphs_of(state)["generator.onnx"]
+    assert graph.facts["best"] == {"step": 7, "distance": 0.5, "on": "validation"}
+    exported = graph.module.network.state_dict()
+    assert all(torch.equal(exported[name], value) for name, value in best.items())
+    state["G_best"] = {"network": {}, "distance": None}  # none was kept yet
+    graph = to_onnx.graphs_of(state)["generator.onnx"]
+    assert torch.equal(graph.module.network.layers[0].weight, state["G_ema"]["layers.0.weight"])
+    assert "best" not in graph.facts
+
+
+# --- weights of 16 bits --------------------------------------------------------------------------------------------
+
+
+def test_half_weights_make_smaller_files_that_any_runtime_reads(toy_bundle, gan_run, dcnn_run, tmp_path):
+    out = tmp_path / "half"
+    to_onnx.main([str(gan_run), str(dcnn_run), "--weights", "fp16", "--out", str(out)])
+    for name in FILES:
+        model = onnx.load(out / name)
+        kept = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT and np.prod(t.dims) >= 256]
+        assert [t.name for t in kept if len(t.dims) > 1] == []
+        assert (model.ir_version, model.opset_import[0].version) == (8, 18)
+        assert (out / name).stat().st_size < 0.9 * (toy_bundle / name).stat().st_size
+    small, large = Bundle(out), Bundle(toy_bundle)
+    pixels, expected = (bundle.generator.draw(range(64)).astype(int) for bundle in (small, large))
+    assert np.abs(pixels - expected).max() <= 2
+    verdicts, expected = (bundle.dcnn(expected.astype(np.uint8)) for bundle in (small, large))
+    assert np.abs(verdicts["real"] - expected["real"]).max() < 0.01
+    assert np.abs(verdicts["classes"] - expected["classes"]).max() < 0.01
+    assert small.generator.facts["weights"]["stored"] == "float16"
+    assert small.generator.facts["weights"]["moved"]["pixels"] <= 2
+    assert large.generator.facts["weights"] == {"stored": "float32"}
+
+
+def test_the_arithmetic_of_half_weights_has_32_bits(gan_run, tmp_path):
+    graph = to_onnx.halve(to_onnx.graphs_of(checkpoint.load(gan_run))["critic.onnx"], "critic.onnx")
+    to_onnx.write_graph(graph, tmp_path / "critic.onnx")
+    with torch.no_grad():
+        expected = graph.module(**graph.example(7, 1)).numpy()
+    session = ort.InferenceSession(tmp_path / "critic.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(["score"], {key: value.numpy() for key, value in graph.example(7, 1).items()})[0]
+    assert np.allclose(found, expected, 1e-4, 1e-6)  # in 16 bits it would be 1e-3 off
+    weights = [p for p in graph.module.parameters() if p.ndim > 1]
+    assert all(torch.equal(weight, weight.half().float()) for weight in weights)
+
+
+def test_folding_a_batchnorm_changes_nothing(dcnn_run):
+    graph = to_onnx.graphs_of(checkpoint.load(dcnn_run))["dcnn.onnx"]
+    light = rounded(graph.module)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in light.modules())
+    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in graph.module.modules())
+    with torch.no_grad():
+        before, after = (module(**graph.example(5, 0))["features"] for module in (graph.module, light))
+    assert torch.allclose(before, after, rtol=0.01, atol=0.001)
+
+
+def test_weights_that_16_bits_cannot_hold_are_refused(gan_run, tmp_path):
+    graph = to_onnx.graphs_of(checkpoint.load(gan_run))["generator.onnx"]
+    with torch.no_grad():
+        graph.module.network.layers[0].weight.mul_(1e6)  # beyond 65504, the largest
+    with pytest.raises(to_onnx.ExportError, match="--weights fp32"):
+        to_onnx.halve(graph, "generator.onnx")
 
 
 def test_the_file_draws_what_the_network_draws(toy_bundle, gan_run):
@@ -216,7 +307,10 @@ def test_an_out_that_is_a_file_is_a_sentence(gan_run, tmp_path, capsys):
 
 def test_a_file_above_the_limit_is_refused(gan_run, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(to_onnx, "MOST_BYTES", 1000)
-    assert "smaller --width" in refused(capsys, gan_run, "--out", tmp_path / "out")
+    assert "--weights fp16" in refused(capsys, gan_run, "--out", tmp_path / "out")
+    said = refused(capsys, gan_run, "--weights", "fp16", "--out", tmp_path / "out")
+    assert "smaller --width" in said
+    assert "--weights" not in said
     assert not list((tmp_path / "out").iterdir())
 
 
