@@ -74,7 +74,7 @@ def assert_same_run(a: Path, b: Path, parts: set[str]) -> None:
     for part in parts:
         one, other = tensors(first[part]), tensors(second[part])
         assert one.keys() == other.keys()
-        assert len(one) > 3
+        assert len(one) > 3 or part in ("augment", "G_best")  # nothing is held back to choose the best by
         assert [name for name in one if not torch.equal(one[name], other[name])] == []
     logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in (a, b)]
     for line in logs[0] + logs[1]:
