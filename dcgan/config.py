@@ -25,7 +25,7 @@ class RunConfig:
     """What both trainers share: the pictures, the folder of the run, the machine."""
 
     out: str = knob("", "folder of the run; the same command again resumes it")
-    data: str = knob("fashion-mnist", "fashion-mnist, cifar10, or a folder or zip of pictures (subfolders are classes)")
+    data: str = knob("fashion-mnist", "fashion-mnist, cifar10, celeba64, or a folder or zip (subfolders are classes)")
     data_dir: str = knob("", "folder in which a named set is looked for first")
     licence: str = knob("", "licence of the pictures, for the card (known for named sets)")
     image_size: int = knob(0, "pixels per side, b x 2^k with b from 4 to 7; 0: the pictures' own, at most 64")
@@ -37,6 +37,7 @@ class RunConfig:
     seed: int = knob(0, "seed of weights, data order and noise")
     device: str = knob("auto", "cuda, mps, cpu, or auto: the fastest there is")
     precision: str = knob("fp32", "of convolutions; bf16 is faster on recent processors", choices=("fp32", "bf16"))
+    memory: int = knob(4096, "MB of pictures kept in memory; where they are more, they stay in a memory-mapped file")
     tensorboard: bool = knob(False, "also write TensorBoard events into the run's folder")
 
     @property
@@ -44,7 +45,15 @@ class RunConfig:
         """Real pictures a step."""
         return self.batch
 
-    may_change = ("out", "data_dir", "licence", "tick", "device", "tensorboard")  # between a run and its resumption
+    may_change = (
+        "out",
+        "data_dir",
+        "licence",
+        "tick",
+        "device",
+        "memory",
+        "tensorboard",
+    )  # between a run and its resumption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +211,7 @@ def check(c: RunConfig) -> None:
     require("validation beta1 beta2 ema dropout", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
     require("critic_width critic_extra", lambda n: n >= 0, "it must be 0 or more")
     require("lr lr_g lr_d weight_decay r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
+    require("memory", lambda n: n >= 0, "it must be 0 or more")
     require("seed", lambda n: 0 <= n <= SEED_MAX, f"seeds go from 0 to {SEED_MAX}")
     if getattr(c, "augment", "none") == "adaptive":
         require("validation", lambda x: x > 0, "--augment adaptive watches held-back pictures, so it must be above 0")

@@ -1,50 +1,95 @@
-"""Pictures -> one uint8 tensor N,C,S,S (and labels): from a named set, a folder or a zip.
+"""Pictures -> uint8 images N,C,S,S (and labels): from a named set, a folder or a zip.
 
-`train/` and `test/` folders are splits, subfolders are classes. What was read from a folder or a zip is kept in a cache
-that is invalid as soon as a file in it is added, removed or changed.
+`train/` and `test/` folders are splits, subfolders are classes. What was decoded once is kept in a cache that is
+invalid as soon as a file is added, removed or changed. Up to --memory megabytes of images are a tensor in memory; more
+than that stay in the cache's file, which is mapped into memory, and are read ahead of the training.
 """
 
 import dataclasses
-import gzip
+import difflib
 import hashlib
 import io
 import json
+import math
+import mmap
 import os
 import sys
-import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pooch
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from dcgan.config import RunConfig, TrainingError, image_sizes_up_to
+from dcgan.config import RunConfig, image_sizes_up_to
+from dcgan.named import NAMED_SETS, DataError, cache_folder
 from dcgan.pixels import fit, to_images
 from export.pictures import FORMATS, SUFFIXES, PictureError, read_picture
 
 FEWEST = 64  # pictures that a training needs
 MOST_UNREADABLE = 0.01
 LARGEST_AUTOMATIC = 64  # pixels a side, where none are asked for: what a patient CPU can train
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
+BLOCK = 64  # pictures decoded, hashed or converted at once
+AHEAD = 4  # batches that are read before they are needed
 
 
-class DataError(TrainingError):
-    """The pictures cannot be used; its message is a sentence for the person who named them."""
+class Mapped:
+    """Images uint8 N,C,S,S that stay in a memory-mapped file: `images[i]` reads those that i names, as a Tensor."""
+
+    def __init__(self, array: np.memmap, rows: np.ndarray, device: torch.device | str = "cpu"):
+        """rows: which of the array's images these are, in this order; device: where those that are read go."""
+        self.array, self.rows, self.device = array, rows, torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((len(self.rows), *self.array.shape[1:]))
+
+    def __getitem__(self, i: Tensor | slice) -> Tensor:
+        rows = self.rows[i]
+        self.announce(rows)
+        return to_device(torch.from_numpy(np.asarray(self.array)[rows]), self.device)
+
+    def announce(self, rows: np.ndarray) -> None:
+        """Asks the system to fetch these rows all at once: ten times as fast as waiting for one after the other."""
+        if hasattr(mmap, "MADV_WILLNEED"):
+            size = math.prod(self.array.shape[1:])
+            for start in self.array.offset + rows * size:
+                page = start - start % mmap.PAGESIZE
+                self.array.base.madvise(mmap.MADV_WILLNEED, page, start + size - page)
+
+    def chosen(self, i: Tensor) -> "Mapped":
+        """Some of them; none is read."""
+        return Mapped(self.array, self.rows[i], self.device)
+
+    def split(self, n: int) -> Iterator[Tensor]:
+        return (self[start : start + n] for start in range(0, len(self), n))
+
+    def to(self, device: torch.device) -> "Mapped":
+        return Mapped(self.array, self.rows, device)
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """A copy from memory that a GPU need not wait for."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 @dataclass(frozen=True)
 class Pictures:
     """images uint8 N,C,S,S; labels int64 N or None; names of the classes; facts: what a card says of the data."""
 
-    images: Tensor
+    images: Tensor | Mapped
     labels: Tensor | None
     classes: tuple[str, ...]
     facts: dict
@@ -52,18 +97,46 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, i) -> "Pictures":
-        labels = None if self.labels is None else self.labels[i]
-        return dataclasses.replace(self, images=self.images[i], labels=labels)
+    def __getitem__(self, i: Tensor) -> "Pictures":
+        images = self.images.chosen(i) if isinstance(self.images, Mapped) else self.images[i]
+        return dataclasses.replace(self, images=images, labels=None if self.labels is None else self.labels[i])
 
     def to(self, device: torch.device) -> "Pictures":
         labels = None if self.labels is None else self.labels.to(device)
         return dataclasses.replace(self, images=self.images.to(device), labels=labels)
 
-    def batch(self, n: int) -> tuple[Tensor, Tensor | None]:
-        """n images in [-1, 1] (and labels), drawn with replacement by torch's own generator on the pictures' device."""
-        i = torch.randint(len(self.images), (n,), device=self.images.device)
-        return to_images(self.images[i]), None if self.labels is None else self.labels[i]
+
+class Batches:
+    """The batches of a training, by number: images N,C,S,S in [-1, 1] and labels N (or None) on the pictures' device.
+
+    What is in a batch depends on the seed and its number alone: a run that stops goes on with the same ones, and those
+    to come can be read ahead while the networks learn. Drawn with replacement.
+    """
+
+    def __init__(self, pictures: Pictures, n: int, seed: int):
+        self.pictures, self.n, self.seed = pictures, n, seed
+        self.reader = ThreadPoolExecutor(1) if isinstance(pictures.images, Mapped) else None
+        self.read_ahead: dict[int, Future] = {}
+
+    def __call__(self, number: int) -> tuple[Tensor, Tensor | None]:
+        if self.reader is None:
+            levels, label = self.read(number)
+        else:
+            for later in range(number, number + 1 + AHEAD):
+                if later not in self.read_ahead:
+                    self.read_ahead[later] = self.reader.submit(self.read, later)
+            levels, label = self.read_ahead.pop(number).result()
+        return to_images(levels), label
+
+    def draw(self, number: int) -> Tensor:
+        """Which pictures are in a batch: int64 N."""
+        return torch.from_numpy(np.random.default_rng([self.seed, number]).integers(len(self.pictures), size=self.n))
+
+    def read(self, number: int) -> tuple[Tensor, Tensor | None]:
+        images, labels = self.pictures.images, self.pictures.labels
+        i = self.draw(number)
+        there = to_device(i, images.device)
+        return images[i if isinstance(images, Mapped) else there], None if labels is None else labels[there]
 
 
 def load(c: RunConfig, split: str = "train") -> Pictures | None:
@@ -77,8 +150,10 @@ def load(c: RunConfig, split: str = "train") -> Pictures | None:
         facts = {"name": Path(c.data).expanduser().resolve().stem, "licence": c.licence or "not stated"}
         pictures = load_files(open_source(Path(c.data).expanduser()), c, split, facts)
     else:
+        likely = difflib.get_close_matches(c.data.lower().replace("_", "-"), NAMED_SETS, n=1)
         raise DataError(
             f"--data {c.data}: there is no such folder or zip, and the named sets are {', '.join(NAMED_SETS)}."
+            + (f" Did you mean {likely[0]}?" if likely else "")
         )
     if split == "train" and len(pictures) < FEWEST:
         raise DataError(f"--data {c.data} has {len(pictures)} pictures; training needs at least {FEWEST}.")
@@ -94,135 +169,41 @@ def hold_out(pictures: Pictures, share: float) -> tuple[Pictures, Pictures]:
     return pictures[order[n:].sort().values], pictures[order[:n].sort().values]
 
 
-# --- named sets ---------------------------------------------------------------------------------------------------
-
-
-def cache_folder() -> Path:
-    return Path(os.environ.get("DCGAN_CACHE") or pooch.os_cache("dcgan"))
-
-
-def find_or_download(name: str, folders: list[Path], url: str, checksum: str) -> Path:
-    """A file of a named set: in the first folder that has it, or from its official address, checked."""
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
-    try:
-        return Path(pooch.retrieve(url + name, checksum, name, cache_folder(), progressbar=True))
-    except Exception as error:  # pooch passes on whatever its transports raise; all of it means: it cannot be had
-        raise DataError(
-            f"{name} could not be downloaded from {url} ({error}). "
-            "Put the file into a folder and name that with --data-dir."
-        ) from error
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """The idx format of the MNIST family: two zero bytes, type 8 (uint8), rank, big-endian sizes, values."""
-    try:
-        with gzip.open(path) as file:
-            raw = file.read()
-        shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
-        raise damaged(path, error) from error
-
-
-def damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path.name} is damaged ({str(error).splitlines()[0]}). Delete it and start again.")
-
-
-FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-FASHION_FILES = {
-    "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-    "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
-    "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
-    "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
-}
-FASHION_DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
-
-
-def load_fashion_mnist(c: RunConfig, split: str) -> Pictures:
-    given = Path(c.data_dir).expanduser()
-    folders = [given / "fashion-mnist", given] if c.data_dir else []
-    images, labels = (
-        read_idx(find_or_download(name, [*folders, FASHION_DEBIAN], FASHION_URL, checksum))
-        for name, checksum in FASHION_FILES.items()
-        if name.startswith("train" if split == "train" else "t10k")
-    )
-    return from_arrays(images[..., None], labels, c)
-
-
-CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
-CIFAR_FILE, CIFAR_SUM = "cifar-10-binary.tar.gz", "md5:c32a1d4ab5d03f1284b67883e8d87530"
-
-
-def load_cifar10(c: RunConfig, split: str) -> Pictures:
-    folder = Path(c.data_dir).expanduser()
-    if c.data_dir and (folder / "cifar10.zip").is_file():
-        # The same pictures, lossless, as train/CLASS/ and test/CLASS/.
-        return load_files(open_source(folder / "cifar10.zip"), c, split, {})
-    path = find_or_download(CIFAR_FILE, [folder] if c.data_dir else [], CIFAR_URL, CIFAR_SUM)
-    parts = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
-    try:
-        with tarfile.open(path) as archive:
-            raw = b"".join(archive.extractfile(f"cifar-10-batches-bin/{part}").read() for part in parts)
-        rows = np.frombuffer(raw, np.uint8).reshape(-1, 1 + 3 * 32 * 32)  # label, red, green, blue
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
-        raise damaged(path, error) from error
-    return from_arrays(rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0], c)
-
-
-@dataclass(frozen=True)
-class NamedSet:
-    load: Callable[[RunConfig, str], Pictures]
-    classes: tuple[str, ...]
-    facts: dict
-
-
-NAMED_SETS = {
-    "fashion-mnist": NamedSet(
-        load_fashion_mnist,
-        ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-        {
-            "name": "Fashion-MNIST",
-            "licence": "MIT (Zalando SE)",
-            "source": "Xiao, Rasul and Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking, 2017",
-        },
-    ),
-    "cifar10": NamedSet(
-        load_cifar10,
-        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-        {
-            "name": "CIFAR-10",
-            "licence": "no formal licence; cite Krizhevsky 2009",
-            "source": "Krizhevsky, Learning multiple layers of features from tiny images, 2009",
-        },
-    ),
-}
-
-
 def load_named(c: RunConfig, split: str) -> Pictures:
     named = NAMED_SETS[c.data]
-    pictures = named.load(c, split)
+    found = named.find([Path(c.data_dir).expanduser()] if c.data_dir else [], split)
+    pictures = (
+        load_files(open_source(found), c, split, {}) if isinstance(found, Path) else load_arrays(*found, c, split)
+    )
     return dataclasses.replace(pictures, classes=named.classes, facts=pictures.facts | named.facts)
 
 
-def from_arrays(pixels: np.ndarray, labels: np.ndarray, c: RunConfig) -> Pictures:
+def load_arrays(pixels: np.ndarray, labels: np.ndarray, c: RunConfig, split: str) -> Pictures:
     """Pixels uint8 N,H,W,1 or 3 of one size -> Pictures at the size and channels of `c`."""
     size, channels = c.image_size or min(pixels.shape[1:3]), c.channels or pixels.shape[-1]
-    images = torch.empty(len(pixels), channels, size, size, dtype=torch.uint8)
-    for i in range(0, len(pixels), 1024):
-        rgb = np.ascontiguousarray(np.broadcast_to(pixels[i : i + 1024], (*pixels[i : i + 1024].shape[:3], 3)))
-        images[i : i + 1024] = round_levels(fit(torch.from_numpy(rgb), size, channels))
-    return finish(images, torch.from_numpy(labels.astype(np.int64)), (), {})
+    shape = (len(pixels), channels, size, size)
+
+    def convert(images: np.ndarray) -> dict[int, str]:
+        for i in range(0, len(pixels), BLOCK):
+            rgb = np.ascontiguousarray(np.broadcast_to(pixels[i : i + BLOCK], (*pixels[i : i + BLOCK].shape[:3], 3)))
+            images[i : i + BLOCK] = round_levels(fit(torch.from_numpy(rgb), size, channels)).numpy()
+        return {}
+
+    if fits(shape, c):
+        decoded = decode_into_memory(shape, convert)
+    else:
+        fingerprint = hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+        decoded = recall_or_make(Cache.at(f"{c.data} {split} {size} {channels}", fingerprint), shape, convert, c)
+    return decoded.pictures(torch.from_numpy(labels.astype(np.int64)), (), {})
 
 
 def round_levels(levels: Tensor) -> Tensor:
     return (levels + 0.5).clamp(0, 255).to(torch.uint8)
 
 
-def finish(images: Tensor, labels: Tensor | None, classes: tuple[str, ...], facts: dict) -> Pictures:
-    sha256 = hashlib.sha256(images.numpy().data).hexdigest()
-    return Pictures(images, labels, classes, facts | {"pictures": len(images), "sha256": sha256})
+def fits(shape: tuple[int, ...], c: RunConfig) -> bool:
+    """Whether images of this shape may be in memory."""
+    return math.prod(shape) <= c.memory * 1_000_000
 
 
 # --- folders and zips ---------------------------------------------------------------------------------------------
@@ -276,7 +257,7 @@ def read_bytes(source: Source, name: str) -> bytes:
 
 def split_names(names: list[str], split: str) -> list[tuple[str, tuple[str, ...]]]:
     """Names of a split, each with its folders below the split; everything is `train` where no such folder is."""
-    parts = {name: PurePosixPath(name).parts for name in names}
+    parts = {name: tuple(map(sys.intern, name.split("/"))) for name in names}  # millions share few folders
     while len({p[0] for p in parts.values()}) == 1 and all(len(p) > 1 for p in parts.values()):
         if next(iter(parts.values()))[0] in ("train", "test"):
             break
@@ -302,15 +283,15 @@ def load_files(source: Source, c: RunConfig, split: str, facts: dict) -> Picture
         unknown = sorted({folders[0] if folders else "." for _, folders in wanted} - set(classes))
         if unknown:
             raise DataError(f"--data {source.path}: class {unknown[0]!r} is in test/ but not in train/.")
-        labels = torch.tensor([classes.index(folders[0]) for _, folders in wanted])
+        number = {name: k for k, name in enumerate(classes)}
+        labels = torch.tensor([number[folders[0]] for _, folders in wanted])
     size = c.image_size or automatic_size(source, [name for name, _ in train])
     channels = c.channels or automatic_channels(source, [name for name, _ in train])
-    images, bad = cached(source, names, size, channels)
-    if bad:
-        report_unreadable(source, bad, len(names))
-        good = torch.tensor([name not in bad for name in names])
-        images, labels = images[good], None if labels is None else labels[good]
-    return finish(images, labels, classes, facts)
+    cache = Cache.at(f"{source.path.resolve()} {names[0]} {size} {channels}", fingerprint_of(source, names))
+    shape = (len(names), channels, size, size)
+    decoded = recall_or_make(cache, shape, lambda images: read_all(source, names, images), c)
+    report_unreadable(source, decoded)
+    return decoded.pictures(labels, classes, facts)
 
 
 def class_names(train: list[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
@@ -349,59 +330,53 @@ def automatic_channels(source: Source, names: list[str]) -> int:
     return 1
 
 
-def cached(source: Source, names: list[str], size: int, channels: int) -> tuple[Tensor, dict[str, str]]:
-    """`read_all`, unless the same files were read before: images uint8 N,C,S,S and the unreadable ones with reasons."""
-    listing = json.dumps([CACHE_FORMAT, [(name, source.stamps[name]) for name in names]])
-    fingerprint = hashlib.sha256(listing.encode()).hexdigest()
-    place = f"{source.path.resolve()} {names[0]} {size} {channels}"
-    path = cache_folder() / f"pictures-{hashlib.sha256(place.encode()).hexdigest()[:16]}.npz"
-    try:
-        with np.load(path) as kept:
-            if str(kept["fingerprint"]) == fingerprint:
-                return torch.from_numpy(kept["images"]), json.loads(str(kept["bad"]))
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-        pass  # no cache yet, or a damaged one: it is made anew below
-    images, bad = read_all(source, names, size, channels)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(f".{os.getpid()}.tmp.npz")
-        np.savez(aside, images=images.numpy(), bad=json.dumps(bad), fingerprint=fingerprint)
-        aside.replace(path)
-    except OSError as error:
-        print(
-            f"The pictures are not cached in {path.parent} ({error}); they are read again next time.", file=sys.stderr
-        )
-    return images, bad
+def fingerprint_of(source: Source, names: list[str]) -> str:
+    """A checksum that changes as soon as one of the files is added, removed or changed."""
+    sha256 = hashlib.sha256(str(CACHE_FORMAT).encode())
+    for name in names:
+        sha256.update(repr((name, *source.stamps[name])).encode())
+    return sha256.hexdigest()
 
 
-def read_all(source: Source, names: list[str], size: int, channels: int) -> tuple[Tensor, dict[str, str]]:
-    """All pictures, decoded by as many threads as there are cores: images uint8 N,C,S,S; unreadable ones stay black."""
-    images = torch.zeros(len(names), channels, size, size, dtype=torch.uint8)
-    bad: dict[str, str] = {}
+def read_all(source: Source, names: list[str], images: np.ndarray) -> dict[int, str]:
+    """Decodes every file into images uint8 N,C,S,S, by as many threads as there are cores.
+
+    Which cannot be read, and why: their images stay black.
+    """
+    channels, size = images.shape[1:3]
+    bad: dict[int, str] = {}
 
     def read(i: int) -> None:
         try:
-            pixels = torch.from_numpy(read_picture(read_bytes(source, names[i]), names[i]).copy())
+            pixels = read_picture(read_bytes(source, names[i]), names[i])
         except PictureError as error:
-            bad[names[i]] = str(error)
+            bad[i] = str(error)
             return
         if channels == 3 and pixels.shape[:2] == (size, size):
-            images[i] = pixels.permute(2, 0, 1)  # what the line below gives, too, in five times the time
+            images[i] = pixels.transpose(2, 0, 1)  # what the line below gives, too, in five times the time
         else:
-            images[i] = round_levels(fit(pixels[None], size, channels))[0]
+            images[i] = round_levels(fit(torch.from_numpy(pixels.copy())[None], size, channels))[0].numpy()
+
+    def read_block(start: int) -> int:
+        block = range(start, min(start + BLOCK, len(names)))
+        for i in block:
+            read(i)
+        return len(block)
 
     threads = torch.get_num_threads()
     # Each reader is one thread: torch's own would only wait for each other.
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        work = pool.map(read, range(len(names)))
-        for _ in tqdm(work, total=len(names), desc="Reading pictures", unit="picture", disable=len(names) < 1000):
-            pass
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    bar = tqdm(total=len(names), desc="Reading pictures", unit="picture", disable=len(names) < 1000)
+    with pool, bar:
+        for n in pool.map(read_block, range(0, len(names), BLOCK)):
+            bar.update(n)
     torch.set_num_threads(threads)
-    return images, bad
+    return bad
 
 
-def report_unreadable(source: Source, bad: dict[str, str], n: int) -> None:
+def report_unreadable(source: Source, decoded: "Decoded") -> None:
     """Names what was skipped; DataError if it is more than one in a hundred."""
+    bad, n = decoded.bad, len(decoded.images)
     if len(bad) > MOST_UNREADABLE * n:
         raise DataError(
             f"--data {source.path}: {len(bad)} of {n} pictures cannot be read, more than {MOST_UNREADABLE:.0%}. "
@@ -409,3 +384,143 @@ def report_unreadable(source: Source, bad: dict[str, str], n: int) -> None:
         )
     for reason in sorted(bad.values()):
         print(f"Skipped: {reason}", file=sys.stderr)
+
+
+# --- the cache ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """images uint8 N,C,S,S, in memory or in a file; bad: which could not be read, and why; sha256 of the others."""
+
+    images: np.ndarray
+    bad: dict[int, str]
+    sha256: str
+
+    def pictures(self, labels: Tensor | None, classes: tuple[str, ...], facts: dict) -> Pictures:
+        """Those that could be read."""
+        rows = good_rows(self.images, self.bad)
+        if isinstance(self.images, np.memmap):
+            images = Mapped(self.images, rows)
+        else:
+            images = torch.from_numpy(self.images[rows] if self.bad else self.images)
+        labels = None if labels is None else labels[torch.from_numpy(rows)]
+        return Pictures(images, labels, classes, facts | {"pictures": len(rows), "sha256": self.sha256})
+
+
+Decode = Callable[[np.ndarray], dict[int, str]]  # fills images uint8 N,C,S,S; returns which cannot be read, and why
+
+
+def good_rows(images: np.ndarray, bad: dict[int, str]) -> np.ndarray:
+    return np.delete(np.arange(len(images)), list(bad))
+
+
+def sha256_of(images: np.ndarray, bad: dict[int, str]) -> str:
+    sha256, rows = hashlib.sha256(), good_rows(images, bad)
+    for i in range(0, len(rows), BLOCK):
+        sha256.update(np.ascontiguousarray(images[rows[i : i + BLOCK]]))
+    return sha256.hexdigest()
+
+
+def decode_into_memory(shape: tuple[int, ...], decode: Decode) -> Decoded:
+    images = np.zeros(shape, np.uint8)
+    bad = decode(images)
+    return Decoded(images, bad, sha256_of(images, bad))
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where decoded images are kept: NAME.npy, and NAME.json with what an array cannot say."""
+
+    path: Path
+    fingerprint: str  # of what they were decoded from
+
+    @classmethod
+    def at(cls, place: str, fingerprint: str) -> "Cache":
+        return cls(cache_folder() / f"pictures-{hashlib.sha256(place.encode()).hexdigest()[:16]}.npy", fingerprint)
+
+    @property
+    def notes(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def recall(self, shape: tuple[int, ...], check: bool) -> Decoded | None:
+        """What was kept, in the file; None where there is nothing, or something old or damaged.
+
+        check: read it all and compare its checksum, which takes too long where it is larger than memory.
+        """
+        try:
+            notes = json.loads(self.notes.read_text(encoding="utf-8"))
+            images = np.load(self.path, mmap_mode="r")
+            bad = {int(row): reason for row, reason in notes["bad"]}
+            whole = (images.shape, images.dtype, notes["fingerprint"]) == (shape, np.uint8, self.fingerprint)
+            if whole and (not check or sha256_of(images, bad) == notes["sha256"]):
+                return Decoded(images, bad, notes["sha256"])
+        except (OSError, EOFError, ValueError, LookupError, TypeError):
+            pass
+        return None
+
+    def make(self, shape: tuple[int, ...], decode: Decode) -> Decoded:
+        """Decodes into the file, through a memory map, so that no more than a few pictures are in memory at once.
+
+        Written aside and renamed: what has these names is whole. Raises OSError, where the disk is full, say.
+        """
+        images_aside, notes_aside = self.path.with_suffix(".npy.tmp"), self.path.with_suffix(".json.tmp")
+        try:
+            images = np.lib.format.open_memmap(images_aside, "w+", np.uint8, shape)
+            reserve(images_aside)
+            bad = decode(images)
+            images.flush()
+            sha256 = sha256_of(images, bad)
+            notes = {"fingerprint": self.fingerprint, "bad": list(bad.items()), "sha256": sha256}
+            notes_aside.write_text(json.dumps(notes), encoding="utf-8")
+            del images
+            images_aside.replace(self.path)
+            notes_aside.replace(self.notes)
+        finally:
+            images_aside.unlink(missing_ok=True)
+            notes_aside.unlink(missing_ok=True)
+        return Decoded(np.load(self.path, mmap_mode="r"), bad, sha256)
+
+
+def reserve(path: Path) -> None:
+    """Takes room on the disk for a whole file with holes: else a full disk kills the process that fills them."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+@contextmanager
+def alone(cache: Cache) -> Iterator[None]:
+    """Several processes that want the same pictures wait until one has decoded them."""
+    lock = FileLock(cache.path.with_suffix(".lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print("Another process is reading these pictures; waiting for it.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def recall_or_make(cache: Cache, shape: tuple[int, ...], decode: Decode, c: RunConfig) -> Decoded:
+    """From the cache, or decoded and kept there: in memory if they fit, else in the cache's file."""
+    small = fits(shape, c)
+    try:
+        cache.path.parent.mkdir(parents=True, exist_ok=True)
+        with alone(cache):
+            decoded = cache.recall(shape, check=small) or cache.make(shape, decode)
+            return dataclasses.replace(decoded, images=np.array(decoded.images)) if small else decoded
+    except OSError as error:
+        if not small:
+            raise DataError(
+                f"--data {c.data}: its {math.prod(shape) / 1e9:.1f} GB of pictures do not fit into {c.memory} MB, and "
+                f"{cache.path.parent} cannot hold them ({error.strerror or error}). Name another folder with "
+                "DCGAN_CACHE, or allow more with --memory."
+            ) from error
+        print(
+            f"The pictures are not cached in {cache.path.parent} ({error}); they are read again next time.",
+            file=sys.stderr,
+        )
+    return decode_into_memory(shape, decode)

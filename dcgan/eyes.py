@@ -14,8 +14,9 @@ import torch
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, TrainingError
-from dcgan.data import NAMED_SETS, Pictures
+from dcgan.data import Pictures
 from dcgan.models import make_dcnn
+from dcgan.named import NAMED_SETS
 from dcgan.pixels import PixelDCNN
 from export.runtime import DCNN
 
@@ -110,5 +111,5 @@ def check_referee(path: str, judges_reality: bool) -> None:
 
 def as_pixels(pictures: Pictures) -> np.ndarray:
     """Images uint8 N,C,S,S -> pixels uint8 N,S,S,3; a view, also where they are grey."""
-    pixels = pictures.images.permute(0, 2, 3, 1).numpy()
+    pixels = pictures.images[:].permute(0, 2, 3, 1).numpy()
     return np.broadcast_to(pixels, (*pixels.shape[:3], 3))

@@ -24,11 +24,17 @@ WATCH_EVERY = 8  # steps between two looks at held-back pictures
 class Game:
     """Both networks, their optimisers and the averaged generator of a resolved configuration.
 
-    real: gives the critic's next pictures; unseen: gives as many held-back ones, for adaptive augmentation.
+    real: gives the pictures of the critic's update of a number, counted from 0; unseen: gives as many held-back ones
+    of a step, for adaptive augmentation.
     """
 
     def __init__(
-        self, c: GanConfig, classes: int, device: torch.device, real: Callable[[], Batch], unseen: Callable[[], Batch]
+        self,
+        c: GanConfig,
+        classes: int,
+        device: torch.device,
+        real: Callable[[int], Batch],
+        unseen: Callable[[int], Batch],
     ):
         self.c, self.device, self.real, self.unseen = c, device, real, unseen
         self.G, self.D = (net.to(device, memory_format=torch.channels_last) for net in make_gan(c, classes))
@@ -46,15 +52,16 @@ class Game:
 
     def step(self, step: int) -> Losses:
         """Step number `step`, counted from 1; means of the losses, and of what the critic said."""
-        for i in range(self.c.critic_steps):
-            real, label = self.real()
-            with torch.set_grad_enabled(i == self.c.critic_steps - 1):  # only the last fakes teach the generator, too
+        updates = range((step - 1) * self.c.critic_steps, step * self.c.critic_steps)
+        for update in updates:
+            real, label = self.real(update)
+            with torch.set_grad_enabled(update == updates[-1]):  # only the last fakes teach the generator, too
                 fake = self.generate(label)
-            losses = self.teach_critic(real, fake.detach(), label, (step - 1) * self.c.critic_steps + i)
+            losses = self.teach_critic(real, fake.detach(), label, update)
         losses |= self.teach_generator(real, fake, label)
         average(self.G_ema, self.G, self.c.ema, step)
         if self.c.augment == "adaptive" and step % WATCH_EVERY == 0:
-            self.follow_overfitting(losses)
+            self.follow_overfitting(step, losses)
         return losses
 
     def generate(self, label: Tensor | None) -> Tensor:
@@ -101,10 +108,10 @@ class Game:
         self.D.requires_grad_(True)
         return {"G_loss": loss.detach()}
 
-    def follow_overfitting(self, losses: Losses) -> None:
+    def follow_overfitting(self, step: int, losses: Losses) -> None:
         """Augments more where held-back pictures fare worse with the critic than those that it learns from."""
         with torch.no_grad():
-            unseen = self.judge(*self.unseen()).mean()
+            unseen = self.judge(*self.unseen(step)).mean()
         seen = WATCH_EVERY * self.c.real_batch
         self.augment.follow(overfitting(losses["D_real"], unseen, losses["D_fake"]), seen)
 

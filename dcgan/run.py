@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from dcgan import checkpoint
 from dcgan.config import RunConfig, TrainingError
-from dcgan.data import Pictures
+from dcgan.data import Mapped, Pictures
 
 Losses = dict[str, Tensor]
 
@@ -45,11 +45,13 @@ def introduce(pictures: Pictures, training: int, device: torch.device) -> None:
     channels, size = pictures.images.shape[1:3]
     classes = f" in {len(pictures.classes)} classes" if pictures.classes else ""
     kind = f"{size} x {size} pixels, {'grey' if channels == 1 else 'colour'}"
+    where = ", read from a file as they are needed" if isinstance(pictures.images, Mapped) else ""
     print(
-        f"{pictures.facts['name']}: {len(pictures):,} pictures{classes}, {kind}; training on {training:,} of them, ",
-        end="",
+        f"{pictures.facts['name']}: {len(pictures):,} pictures{classes}, {kind}{where}; ",
+        f"training on {training:,} of them, on {describe(device)}.",
+        sep="",
+        flush=True,
     )
-    print(f"on {describe(device)}.", flush=True)
 
 
 def autocast(c: RunConfig, device: torch.device) -> contextlib.AbstractContextManager:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, check, from_args, make_parser
-from dcgan.data import Pictures, hold_out, load
+from dcgan.data import Batches, Pictures, hold_out, load
 from dcgan.losses import DCNN_LOSSES
 from dcgan.models import DCNN, make_dcnn, make_gan
 from dcgan.pixels import to_images
@@ -23,6 +23,7 @@ from dcgan.train_gan import draw
 
 # Fakes for training, for validation and for tests come from seeds of their own, far above those that people type.
 FIRST_SEED = {"train": 1 << 31, "validation": 3 << 30, "test": (3 << 30) + (1 << 29)}
+MOST_FAKES = 200_000  # kept in memory, however many the real pictures are
 
 
 def resolve(c: DcnnConfig, pictures: Pictures) -> DcnnConfig:
@@ -53,6 +54,7 @@ def form(c: RunConfig) -> str:
 
 def make_fakes(generators: list[torch.nn.Module], n: int, part: str, device: torch.device) -> Tensor:
     """About n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S."""
+    n = min(n, MOST_FAKES)
     each, fakes = math.ceil(n / len(generators)), []
     for G in generators:
         G = G.to(device)
@@ -100,6 +102,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     pictures = load(c)
     c = resolve(c, pictures)
     training, validation = (part.to(device) for part in hold_out(pictures, c.validation))
+    batch = Batches(training, c.real_batch, c.seed)
     introduce(pictures, len(training), device)
     generators = load_generators(c.gan, c)
     networks = [G for G, _ in generators]
@@ -115,7 +118,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     is_real = (torch.arange(c.batch, device=device) < c.real_batch).float()
 
     def update(step: int) -> Losses:
-        images, label = training.batch(c.real_batch)
+        images, label = batch(step)
         if fakes is not None:
             i = torch.randint(len(fakes), (c.batch - c.real_batch,), device=device)
             images = torch.cat([images, to_images(fakes[i])])

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from dcgan.config import GanConfig, TrainingError, check, from_args, make_parser
-from dcgan.data import Pictures, hold_out, load
+from dcgan.data import Batches, Pictures, hold_out, load
 from dcgan.eyes import as_pixels, find_eyes
 from dcgan.game import Batch, Game
 from dcgan.metrics import Moments, frechet_distance
@@ -73,17 +73,24 @@ def train_gan(c: GanConfig) -> None:
     data = pictures.facts | {"classes": list(pictures.classes) if c.conditional else []}
     training, held_back = hold_out(pictures, c.validation)
     if c.augment == "adaptive" and not len(held_back):
-        raise TrainingError(f"--validation {c.validation:g} holds no picture back, and --augment adaptive watches them.")
+        raise TrainingError(
+            f"--validation {c.validation:g} holds no picture back, and --augment adaptive watches them."
+        )
     introduce(pictures, len(training), device)
     distance = distance_to(held_back, c, device)
     training, unseen = training.to(device), held_back.to(device)
 
-    def batch_of(some: Pictures) -> Batch:
-        images, label = some.batch(c.batch)
-        return images.to(memory_format=torch.channels_last), label if c.conditional else None
+    def batches_of(some: Pictures) -> Callable[[int], Batch]:
+        batches = Batches(some, c.batch, c.seed)
+
+        def batch(number: int) -> Batch:
+            images, label = batches(number)
+            return images.to(memory_format=torch.channels_last), label if c.conditional else None
+
+        return batch
 
     torch.manual_seed(c.seed)
-    game = Game(c, len(data["classes"]), device, lambda: batch_of(training), lambda: batch_of(unseen))
+    game = Game(c, len(data["classes"]), device, batches_of(training), batches_of(unseen))
     best = Best(game.G_ema)
     K = game.G.classes
     grid_labels = label_of_seed(GRID_SEEDS, K) if K else None

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "dcgan/config.py": set(),
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},
     "dcgan/evaluate.py": {"torch", "numpy", "dcgan", "export.runtime", *GROUND},
-    "dcgan/*.py": {"torch", "numpy", "PIL", "pooch", "tqdm", "dcgan", *GROUND},
+    "dcgan/*.py": {"torch", "numpy", "PIL", "filelock", "pooch", "tqdm", "dcgan", *GROUND},
 }
 
 

@@ -5,10 +5,12 @@ import gzip
 import hashlib
 import http.server
 import io
+import json
 import os
 import shutil
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -16,11 +18,13 @@ import numpy as np
 import pytest
 import torch
 from drawing import dark_and_light, idx, noise, save_all, scene
+from filelock import FileLock
 from PIL import Image
 
-from dcgan import data
+from dcgan import named
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
-from dcgan.data import FEWEST, DataError, Pictures, hold_out, load
+from dcgan.data import FEWEST, Batches, DataError, Mapped, Pictures, hold_out, load
+from dcgan.named import NAMED_SETS
 from dcgan.train_dcnn import train_dcnn
 from dcgan.train_gan import train_gan
 
@@ -30,7 +34,7 @@ def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("DCGAN_CACHE", str(folder))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(data, "FASHION_DEBIAN", folder / "nothing")
+    monkeypatch.setattr(named, "FASHION_DEBIAN", folder / "nothing")
     return folder
 
 
@@ -200,8 +204,23 @@ def test_too_few_pictures_are_a_sentence(tmp_path):
 
 
 def test_what_does_not_exist_is_a_sentence_that_names_the_named_sets(tmp_path):
-    with pytest.raises(DataError, match=r"no such folder or zip, and the named sets are fashion-mnist, cifar10\."):
+    sets = r"no such folder or zip, and the named sets are fashion-mnist, cifar10, celeba64\.$"
+    with pytest.raises(DataError, match=sets):
         load(config(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("fashion_mnist", "fashion-mnist"),
+        ("FashionMNIST", "fashion-mnist"),
+        ("cifar-10", "cifar10"),
+        ("celeba", "celeba64"),
+    ],
+)
+def test_a_near_miss_of_a_named_set_is_guessed(typed, meant):
+    with pytest.raises(DataError, match=rf"no such folder or zip, .* Did you mean {meant}\?$"):
+        load(RunConfig(data=typed))
 
 
 def test_an_empty_folder_is_a_sentence(tmp_path):
@@ -277,19 +296,22 @@ def test_a_size_that_cannot_be_built_is_a_sentence_before_a_picture_is_read(tmp_
 
 
 def kept(cache: Path) -> Path:
-    (path,) = cache.glob("pictures-*.npz")
+    (path,) = cache.glob("pictures-*.npy")
     return path
 
 
+@pytest.mark.parametrize("memory", [0, 4096])
 @pytest.mark.parametrize("pack", [lambda folder, _: folder, zipped])
-def test_what_was_read_once_comes_from_the_cache(tmp_path, cache, pack):
-    path = pack(save_all(noise(64), tmp_path / "a"), tmp_path / "a.zip")
-    first = load(config(path))
-    with np.load(kept(cache)) as stored:
-        content = dict(stored)
-    content["images"] = 255 - content["images"]
-    np.savez(kept(cache), **content)
-    assert torch.equal(load(config(path)).images, 255 - first.images)
+def test_what_was_read_once_comes_from_the_cache(tmp_path, cache, pack, memory):
+    c = config(pack(save_all(noise(64), tmp_path / "a"), tmp_path / "a.zip"), memory=memory)
+    first = load(c).images[:].numpy()
+    np.save(kept(cache), 255 - first)
+    notes = kept(cache).with_suffix(".json")
+    sha256 = hashlib.sha256(255 - first).hexdigest()
+    notes.write_text(json.dumps(json.loads(notes.read_text()) | {"sha256": sha256}))
+    again = load(c)
+    assert np.array_equal(again.images[:].numpy(), 255 - first)
+    assert again.facts["sha256"] == sha256
 
 
 @pytest.mark.parametrize("change", ["added", "removed", "changed", "touched"])
@@ -335,15 +357,16 @@ def test_sizes_channels_and_splits_are_cached_apart(tmp_path, cache):
     assert load(config(tmp_path, image_size=8, channels=1)).images.shape == (80, 1, 8, 8)
     assert load(c, "test").images.shape == (8, 3, 16, 16)
     assert load(c).images.shape == (80, 3, 16, 16)
-    assert len(list(cache.iterdir())) == 3
+    assert len(list(cache.glob("*.npy"))) == 3
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "flipped", "other"])
-def test_a_damaged_cache_is_made_anew(tmp_path, cache, damage):
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "flipped", "other", "gone"])
+@pytest.mark.parametrize("part", [".npy", ".json"])
+def test_a_damaged_cache_is_made_anew(tmp_path, cache, part, damage):
     folder = save_all(noise(64), tmp_path / "a")
     load(config(folder))
-    path = kept(cache)
-    whole = bytearray(path.read_bytes())
+    path = kept(cache).with_suffix(part)
+    whole = path.read_bytes()
     if damage == "empty":
         path.write_bytes(b"")
     elif damage == "cut":
@@ -351,20 +374,41 @@ def test_a_damaged_cache_is_made_anew(tmp_path, cache, damage):
     elif damage == "noise":
         path.write_bytes(noise(10).tobytes())
     elif damage == "flipped":
-        whole[5000] ^= 0xFF
-        path.write_bytes(whole)
+        middle = len(whole) // 2
+        path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    elif damage == "other" and part == ".npy":
+        np.save(path, np.zeros((64, 3, 8, 8), np.uint8))
+    elif damage == "other":
+        path.write_text("[]")
     else:
-        np.savez(path, something=1)
+        path.unlink()
     assert np.array_equal(pixels_of(load(config(folder))), noise(64))
-    with np.load(path) as stored:
-        assert len(stored["images"]) == 64
+    assert path.read_bytes() == whole
+    assert sorted(p.suffix for p in cache.iterdir()) == [".json", ".lock", ".npy"]
 
 
 def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "file" / "cache"))
-    assert len(load(config(save_all(noise(64), tmp_path / "a")))) == 64
+    folder = save_all(noise(64), tmp_path / "a")
+    assert len(load(config(folder))) == 64
     assert "read again next time" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"do not fit into 0 MB, and .* cannot hold them .* DCGAN_CACHE, or .*--memory"):
+        load(config(folder, memory=0))
+
+
+def test_pictures_that_another_process_is_reading_are_waited_for(tmp_path, cache, capsys):
+    folder = save_all(noise(64), tmp_path / "a")
+    load(config(folder))
+    before = kept(cache).stat().st_mtime_ns
+    with FileLock(kept(cache).with_suffix(".lock")):
+        waiting = threading.Thread(target=load, args=[config(folder)])
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+    waiting.join()
+    assert "Another process is reading these pictures; waiting for it." in capsys.readouterr().err
+    assert kept(cache).stat().st_mtime_ns == before
 
 
 def test_reading_thousands_shows_its_progress_and_reading_few_does_not(tmp_path, capsys):
@@ -405,13 +449,82 @@ def test_holding_everything_out_is_a_sentence():
 
 
 def test_a_batch_is_images_with_their_own_labels():
-    pictures = counted(100)
-    torch.manual_seed(0)
-    images, labels = pictures.batch(500)
+    images, labels = Batches(counted(100), 500, seed=0)(1)
     assert (images.dtype, images.shape) == (torch.float32, (500, 1, 4, 4))
     assert torch.equal(((images[:, 0, 0, 0] + 1) * 127.5).round().long(), labels)
     assert len(set(labels.tolist())) > 90
-    assert counted(100, labels=False).batch(3)[1] is None
+    assert Batches(counted(100, labels=False), 3, seed=0)(1)[1] is None
+
+
+def test_what_is_in_a_batch_depends_on_the_seed_and_its_number_alone():
+    labels = {(seed, number): Batches(counted(200), 8, seed)(number)[1] for seed in (0, 1) for number in (1, 2, 3)}
+    assert len({tuple(label.tolist()) for label in labels.values()}) == 6
+    batch = Batches(counted(200), 8, seed=1)
+    for number in (3, 1, 2, 3):
+        torch.manual_seed(number)
+        assert torch.equal(batch(number)[1], labels[1, number])
+
+
+# --- more than memory ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def both(tmp_path, capsys) -> tuple[Pictures, Pictures]:
+    """The same pictures, one of them unreadable, in memory and in a file."""
+    folder = dark_and_light(tmp_path / "a", each=100)
+    (folder / "dark" / "0000b.png").write_text("dear diary")
+    return load(config(folder)), load(config(folder, memory=0))
+
+
+def test_above_the_limit_the_same_pictures_stay_in_a_file(both):
+    in_memory, in_file = both
+    assert isinstance(in_file.images, Mapped)
+    assert in_file.images.shape == in_memory.images.shape == (200, 3, 16, 16)
+    assert torch.equal(in_file.images[:], in_memory.images)
+    assert torch.equal(torch.cat(list(in_file.images.split(70))), in_memory.images)
+    assert torch.equal(in_file.labels, in_memory.labels)
+    assert (in_file.classes, in_file.facts) == (in_memory.classes, in_memory.facts)
+
+
+def test_the_limit_is_in_megabytes(tmp_path):
+    folder = save_all(noise(65, 72), tmp_path / "a")
+    assert 65 * 3 * 64 * 64 < 1_000_000 < 65 * 3 * 80 * 80
+    assert not isinstance(load(config(folder, image_size=64, memory=1)).images, Mapped)
+    assert isinstance(load(config(folder, image_size=80, memory=1)).images, Mapped)
+
+
+def test_holding_out_pictures_of_a_file_copies_none(both):
+    in_memory, in_file = (hold_out(pictures, 1 / 12) for pictures in both)
+    for one, other in zip(in_memory, in_file, strict=True):
+        assert isinstance(other.images, Mapped)
+        assert np.shares_memory(other.images.array, in_file[0].images.array)
+        assert torch.equal(other.images[:], one.images)
+        assert torch.equal(other.labels, one.labels)
+
+
+def test_batches_of_a_file_are_those_of_memory_in_any_order(both):
+    in_memory, in_file = (Batches(hold_out(pictures, 1 / 12)[0], 16, seed=3) for pictures in both)
+    for number in (1, 2, 3, 4, 9, 8, 1, 10**9):  # as they come, and after a jump
+        for one, other in zip(in_memory(number), in_file(number), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_batches_of_a_file_are_read_before_they_are_needed(both):
+    batch = Batches(both[1], 16, seed=3)
+    batch(5)
+    assert sorted(batch.read_ahead) == [6, 7, 8, 9]
+    batch(6)
+    assert sorted(batch.read_ahead) == [7, 8, 9, 10]
+
+
+def test_decoding_into_a_file_needs_little_memory(tmp_path):
+    folder = save_all(noise(240, 160), tmp_path / "a", ".bmp")
+    tracemalloc.start()
+    pictures = load(config(folder, image_size=160, memory=1))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pictures.images.shape == (240, 3, 160, 160)
+    assert most < 240 * 3 * 160 * 160 / 2  # bytes
 
 
 # --- named sets ---------------------------------------------------------------------------------------------------
@@ -458,7 +571,7 @@ def test_the_home_folder_may_be_abbreviated(fashion, monkeypatch):
 
 
 def test_fashion_mnist_is_taken_from_debians_package(fashion, monkeypatch):
-    monkeypatch.setattr(data, "FASHION_DEBIAN", fashion)
+    monkeypatch.setattr(named, "FASHION_DEBIAN", fashion)
     assert is_fashion(load(RunConfig(data="fashion-mnist")), "train")
 
 
@@ -488,8 +601,8 @@ def md5(path: Path) -> str:
 
 
 def test_fashion_mnist_is_downloaded_once_and_checked(fashion, served, monkeypatch, cache):
-    monkeypatch.setattr(data, "FASHION_URL", served(fashion))
-    monkeypatch.setattr(data, "FASHION_FILES", {name: md5(fashion / name) for name in data.FASHION_FILES})
+    monkeypatch.setattr(named, "FASHION_URL", served(fashion))
+    monkeypatch.setattr(named, "FASHION_FILES", {name: md5(fashion / name) for name in named.FASHION_FILES})
     c = RunConfig(data="fashion-mnist")
     assert is_fashion(load(c), "train")
     assert len(list(cache.iterdir())) == 2  # no file of the split that nobody has asked for
@@ -499,17 +612,17 @@ def test_fashion_mnist_is_downloaded_once_and_checked(fashion, served, monkeypat
 
 
 def test_a_download_with_another_checksum_is_a_sentence(fashion, served, monkeypatch, cache):
-    monkeypatch.setattr(data, "FASHION_URL", served(fashion))
+    monkeypatch.setattr(named, "FASHION_URL", served(fashion))
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz could not be downloaded.*hash.*--data-dir"):
         load(RunConfig(data="fashion-mnist"))
     assert not list(cache.glob("*.gz"))
 
 
 def test_a_download_that_is_not_there_is_a_sentence(tmp_path, served, monkeypatch):
-    monkeypatch.setattr(data, "FASHION_URL", served(tmp_path))
+    monkeypatch.setattr(named, "FASHION_URL", served(tmp_path))
     with pytest.raises(DataError, match=r"could not be downloaded.*404.*--data-dir"):
         load(RunConfig(data="fashion-mnist"))
-    monkeypatch.setattr(data, "FASHION_URL", "http://127.0.0.1:9/")  # nobody listens there
+    monkeypatch.setattr(named, "FASHION_URL", "http://127.0.0.1:9/")  # nobody listens there
     with pytest.raises(DataError, match=r"could not be downloaded.*--data-dir"):
         load(RunConfig(data="fashion-mnist"))
 
@@ -571,10 +684,10 @@ def test_cifar10_is_taken_from_the_official_archive(cifar):
 
 
 def test_cifar10_is_downloaded_and_checked(cifar, served, monkeypatch):
-    monkeypatch.setattr(data, "CIFAR_URL", served(cifar))
+    monkeypatch.setattr(named, "CIFAR_URL", served(cifar))
     with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz could not be downloaded"):
         load(RunConfig(data="cifar10"))
-    monkeypatch.setattr(data, "CIFAR_SUM", md5(cifar / "cifar-10-binary.tar.gz"))
+    monkeypatch.setattr(named, "CIFAR_SUM", md5(cifar / "cifar-10-binary.tar.gz"))
     assert is_cifar(load(RunConfig(data="cifar10")), "train")
 
 
@@ -591,7 +704,7 @@ def test_a_damaged_cifar10_archive_is_a_sentence(cifar, damage):
 
 
 def test_cifar10_is_taken_from_a_zip_of_lossless_pictures(tmp_path):
-    classes = data.NAMED_SETS["cifar10"].classes
+    classes = NAMED_SETS["cifar10"].classes
     for split, pixels in CIFAR.items():
         for i, picture in enumerate(pixels):
             folder = tmp_path / "files" / split / classes[i % 10]
@@ -608,6 +721,39 @@ def test_cifar10_is_taken_from_a_zip_of_lossless_pictures(tmp_path):
     assert test.labels.tolist() == [0, 1, 2, 3]
 
 
+@pytest.fixture
+def celeba(tmp_path) -> Path:
+    """A folder with a tiny zip of CelebA's name and form."""
+    for split, n in (("train", 70), ("test", 4)):
+        save_all(noise(n, 64, seed=n), tmp_path / "faces" / split / "faces")
+    (tmp_path / "zips").mkdir()
+    return zipped(tmp_path / "faces", tmp_path / "zips" / "celeba64.zip").parent
+
+
+def test_celeba64_is_taken_from_a_zip_and_has_no_classes(celeba):
+    c = RunConfig(data="celeba64", data_dir=str(celeba))
+    train, test = load(c), load(c, "test")
+    assert (train.images.shape, test.images.shape) == ((70, 3, 64, 64), (4, 3, 64, 64))
+    assert np.array_equal(pixels_of(train), noise(70, 64, seed=70))
+    assert (train.classes, train.labels) == ((), None)
+    assert train.facts["name"] == "CelebA 64x64"
+    assert train.facts["licence"] == "non-commercial research only"
+
+
+@pytest.mark.parametrize("values", [{}, {"data_dir": "."}])
+def test_celeba64_that_is_not_there_is_a_sentence_that_says_what_to_put_where(values):
+    with pytest.raises(DataError, match=r"celeba64\.zip, a zip of CelebA's aligned faces .* with --data-dir"):
+        load(RunConfig(data="celeba64", **values))
+
+
 def test_a_named_set_can_be_had_at_another_size_and_in_grey(cifar):
     c = RunConfig(data="cifar10", data_dir=str(cifar), image_size=16, channels=1)
     assert load(c).images.shape == (70, 1, 16, 16)
+
+
+def test_a_named_set_that_is_made_larger_than_memory_stays_in_a_file(cifar):
+    c = RunConfig(data="cifar10", data_dir=str(cifar), image_size=64)
+    in_memory, in_file = load(c), load(RunConfig(**vars(c) | {"memory": 0}))
+    assert isinstance(in_file.images, Mapped)
+    assert torch.equal(in_file.images[:], in_memory.images)
+    assert (in_file.facts, in_file.labels.tolist()) == (in_memory.facts, in_memory.labels.tolist())

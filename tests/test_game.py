@@ -16,7 +16,7 @@ class Counted:
     def __init__(self, shade: float = 0.0):
         self.times, self.shade = 0, shade
 
-    def __call__(self):
+    def __call__(self, number: int):
         self.times += 1
         return torch.rand(6, 1, 8, 8) * 0.1 + self.shade, torch.arange(6) % 2
 
@@ -87,7 +87,7 @@ def test_augmentation_grows_where_held_back_pictures_fare_like_fakes():
 
 def test_the_critics_gradient_is_not_kept_by_the_generators_turn():
     g = game(augment="none", r1=0.0, r2=0.0)
-    real, label = g.real()
+    real, label = g.real(0)
     fake = g.generate(label)
     g.D_opt.zero_grad()
     g.teach_generator(real, fake, label)

@@ -304,6 +304,17 @@ def test_a_run_goes_on_where_it_stopped_and_may_be_made_longer(toy):
     assert state["made"]["seconds"] >= 0
 
 
+def test_a_run_is_the_same_with_its_pictures_in_a_file_and_may_change_that(toy, tmp_path):
+    train_gan(toy)
+    for memory in (0, 4096):  # begun with all of them in a file, ended with all in memory
+        train_gan(changed(toy, out=str(tmp_path / "other"), memory=memory, steps=2 if memory == 0 else 4))
+    one, other = checkpoint.load(toy.out), checkpoint.load(tmp_path / "other")
+    for part in ("G", "D", "G_ema"):
+        assert all(torch.equal(value, other[part][name]) for name, value in one[part].items())
+    losses = [[(line["D_loss"], line["G_loss"]) for line in log_of(out)] for out in (toy.out, tmp_path / "other")]
+    assert losses[0] == losses[1]
+
+
 @pytest.mark.parametrize(
     "values", [{"width": 3}, {"lr_g": 0.5}, {"latent_dim": 5}, {"loss": "mse"}, {"image_size": 10}]
 )
@@ -418,7 +429,7 @@ def test_control_c_before_the_first_checkpoint_does_not_promise_one(toy):
 def test_a_training_says_what_it_learns_from_and_how_it_ends(toy, capsys):
     for _ in range(2):  # also when it has nothing left to do
         train_gan(toy)
-        first, last = capsys.readouterr().out.splitlines()
+        first, *_, last = capsys.readouterr().out.splitlines()
         assert "80 pictures in 2 classes, 8 x 8 pixels, colour" in first
         assert "training on" in first
         assert last.startswith(f"{toy.out} has its {toy.steps} steps. Next: ")
@@ -469,9 +480,9 @@ def test_bf16_trains_too(toy):
     assert all(np.isfinite(line["D_loss"]) for line in log_of(toy.out))
 
 
-def test_a_command_trains_and_says_two_lines_and_its_progress(toy):
+def test_a_command_trains_and_says_a_few_lines_and_its_progress(toy):
     done = run_module("dcgan.train_gan", *options(toy))
     assert done.returncode == 0
-    assert done.stdout.count("\n") == 2
+    assert done.stdout.count("\n") == 3
     assert len(done.stderr.replace("\r", "\n").strip().splitlines()) <= 6
     assert log_of(toy.out)[-1]["step"] == 4
