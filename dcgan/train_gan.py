@@ -21,7 +21,7 @@ from dcgan.pixels import PixelGenerator
 from dcgan.run import Run, introduce, main, pick_device, train
 from dcgan.watch import Best, alarms, diversity
 from export.latents import label_of_seed, latents
-from export.pictures import sheet
+from export.pictures import columns_of, sheet
 
 GRID_SEEDS = np.arange(1, 65)
 JUDGED = 2048  # pictures whose distance to the held-back ones is taken at each tick
@@ -105,7 +105,7 @@ def train_gan(c: GanConfig) -> None:
         if distance:
             log["distance"] = distance(game.G_ema)
             best.consider(game.G_ema, step, log["distance"])
-        return log, sheet(pixels, columns=K if 1 < K <= 16 else 8)
+        return log, sheet(pixels, columns_of(K))
 
     run = Run(c, data, game.parts | {"G_best": best}, device)
     train(run, game.step, report, lambda log: alarms(log, run.history()))

@@ -1,6 +1,9 @@
 """The card of a bundle: its README.md, made from the facts of its files. Everything in it comes from them."""
 
 import json
+import re
+
+from export.runtime import forbids_commerce
 
 WHAT = {
     "generator.onnx": "draws pictures",
@@ -8,44 +11,78 @@ WHAT = {
     "dcnn.onnx": "real or fake, why, and which class",
     "referee.onnx": "the class alone, learnt from real pictures only: measures the generator",
 }
-DULL = ("image_size", "channels", "steps", "tick", "device", "tensorboard")  # settings said elsewhere, or of no effect
+HUB_LICENCES = ("mit", "apache-2.0", "cc0-1.0", "cc-by-4.0")  # those that model hubs know, as they write them
 
 
-def write_card(name: str, facts: dict[str, dict], sizes: dict[str, int], metrics: list[dict]) -> str:
-    """A model card in Markdown, with the front matter that model hubs read. facts and sizes (bytes): by file name."""
+def write_card(
+    name: str, facts: dict[str, dict], sizes: dict[str, int], metrics: list[dict], progress: dict | None = None
+) -> str:
+    """A model card in Markdown, with the front matter that model hubs read.
+
+    facts and sizes (bytes): by file name; progress: the facts of progress.webp, where there is one.
+    """
     some = next(iter(facts.values()))
     data, classes = some["data"], some["classes"]
     parts = [
-        front_matter(name, data),
+        front_matter(name, facts),
         f"# {name}",
+        warning(data["licence"]),
         f"Small ONNX models of {data['name']}, {some['image_size']} x {some['image_size']} pixels. "
         f"Licence of the pictures: {data['licence']}." + (f" Source: {data['source']}." if "source" in data else ""),
-        f"Classes: {', '.join(classes)}." if classes else "The pictures have no classes.",
+        f"Classes: {', '.join(classes)}." if classes else "They know no classes.",
         "![Unpicked samples of the first seeds](samples.png)" if "generator.onnx" in facts else "",
+        learning(progress) if progress else "",
         "## Files",
         table(
             ("file", "what", "size", "takes", "gives"), [file_row(file, f, sizes[file]) for file, f in facts.items()]
         ),
+        halves(facts),
         "`manifest.json` holds the sha256 of each file; each `.onnx` holds its facts as JSON in its metadata. "
         "`examples/`, where it is there, holds real pictures of the same data to try.",
-        "## Use",
         use(name, facts, classes),
         "## Measured",
         measured(metrics),
         "## Made",
+        *[made_sentence(file, f) for file, f in facts.items() if file != "critic.onnx"],
         table(
-            ("file", "from", "real pictures shown", "seconds", "on", "torch", "date", "settings"),
+            ("file", "checkpoint", "step", "real pictures shown", "seconds", "on", "torch", "date", "settings"),
             [made_row(*f) for f in facts.items()],
         ),
+        "Settings are those that differ from the preset, or without one from the defaults.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def front_matter(name: str, data: dict) -> str:
-    licence = data["licence"].split()[0].lower()
-    known = licence if licence in ("mit", "apache-2.0", "cc0-1.0", "cc-by-4.0") else "other"
-    lines = ["---", f"license: {known}", "library_name: onnx", "pipeline_tag: unconditional-image-generation"]
-    return "\n".join([*lines, "tags: [dcgan, gan, onnx, onnxruntime]", f"model_name: {json.dumps(name)}", "---"])
+def front_matter(name: str, facts: dict[str, dict]) -> str:
+    """The licence is that of the pictures, which binds what has learnt from them."""
+    licence = next(iter(facts.values()))["data"]["licence"]
+    short = licence.split()[0].lower()
+    lines = ["---", f"license: {short if short in HUB_LICENCES else 'other'}"]
+    if short not in HUB_LICENCES:
+        lines.append(f"license_name: {re.sub(r'[^a-z0-9.]+', '-', licence.lower()).strip('-')}")
+    task = "unconditional-image-generation" if "generator.onnx" in facts else "image-classification"
+    lines += ["library_name: onnx", f"pipeline_tag: {task}", "tags: [dcgan, gan, onnx, onnxruntime]"]
+    return "\n".join([*lines, f"model_name: {json.dumps(name)}", "---"])
+
+
+def warning(licence: str) -> str:
+    """What a person has to know before anything else."""
+    if not forbids_commerce(licence):
+        return ""
+    return (
+        f"> **Not for commercial use.** The pictures that these models learnt from are licensed for {licence}; "
+        "so are the models, and the pictures that they draw."
+    )
+
+
+def learning(progress: dict) -> str:
+    """The animation of the training, and when its frames were drawn."""
+    first, last = progress["seeds"]
+    seeds, steps = f"Seeds {first} to {last}", [f"{step:,}" for step in progress["steps"]]
+    return (
+        f"![{seeds} while the generator learns, from step {steps[0]} to step {steps[-1]}]({progress['file']})\n\n"
+        f"{seeds} through training, at the steps {', '.join(steps)}."
+    )
 
 
 def table(head: tuple[str, ...], rows: list[tuple]) -> str:
@@ -60,18 +97,56 @@ def file_row(file: str, facts: dict, size: int) -> tuple:
     return f"`{file}`", WHAT[file], f"{size / 1e6:.1f} MB", say(facts["inputs"]), say(facts["outputs"])
 
 
+def halves(facts: dict[str, dict]) -> str:
+    """Which files hold rounded weights, and how far that moves what they give."""
+    moved = [
+        f"`{key}` of `{file}` by at most {most:g}" + (" of 255 levels" if key == "pixels" else "")
+        for file, f in facts.items()
+        for key, most in f["weights"].get("moved", {}).items()
+    ]
+    if not moved:
+        return ""
+    return (
+        "Weights are stored as 16-bit floats and computed with in 32 bits. Over 64 examples this rounding moved "
+        f"{', '.join(moved)}."
+    )
+
+
+def real_pictures(facts: dict) -> int:
+    """Those that were trained on: without those held back."""
+    n = facts["data"]["pictures"]
+    return n - round(n * facts["config"]["validation"])
+
+
+def made_sentence(file: str, facts: dict) -> str:
+    """How one file came to be, for a person who skims."""
+    seconds, n = facts["made"]["seconds"], real_pictures(facts)
+    took = f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
+    best = facts.get("best")
+    chosen = "" if best is None else f" The best of its steps, {best['step']:,}, is the one exported: {nearest(best)}."
+    return (
+        f"`{file}` learnt for {took if seconds >= 120 else f'{seconds:.0f} seconds'} on {facts['made']['device']}, "
+        f"from {facts['images']:,} real pictures ({facts['images'] / n:.1f} epochs of {n:,}).{chosen}"
+    )
+
+
+def nearest(best: dict) -> str:
+    """Why a step is the best one."""
+    on = best.get("on", "real pictures that were held back")
+    return f"its pictures had the smallest Fréchet distance to {on} ({best['distance']:.4g})"
+
+
 def made_row(file: str, facts: dict) -> tuple:
-    made, n = facts["made"], facts["data"]["pictures"]
-    n -= round(n * facts["config"]["validation"])
-    shown = f"{facts['images']:,} ({facts['images'] / n:.1f} epochs of {n:,})"
-    used = {key: value for key, value in facts["config"].items() if value not in ("", 0, False) and key not in DULL}
+    made = facts["made"]
     settings = ", ".join(
-        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in used.items()
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in facts["settings"].items()
     )
     return (
         f"`{file}`",
-        f"step {facts['step']} of checkpoint {facts['checkpoint_sha256'][:12]}",
-        shown,
+        facts["checkpoint_sha256"][:12],
+        f"{facts.get('best', facts)['step']:,} of {facts['step']:,}",
+        f"{facts['images']:,}",
         f"{made['seconds']:.0f}",
         made["device"],
         made["torch"],
@@ -83,21 +158,37 @@ def made_row(file: str, facts: dict) -> tuple:
 def measured(metrics: list[dict]) -> str:
     if not metrics:
         return "Nothing yet: run `python -m dcgan.evaluate RUN` on each run, then export again."
-    rows = [(m["of"], m["metric"], f"{m['value']:.4f}", m["n"], m["on"], f"`{m['command']}`") for m in metrics]
-    return table(("of", "metric", "value", "n", "on", "command"), rows)
+    figures = [
+        f"{m['value']:.4g}" + (f" ± {m['standard_error']:.2g}" if "standard_error" in m else "") for m in metrics
+    ]
+    rows = [
+        (m["of"], m["metric"], figure, beside(m), m["n"], m["on"], m.get("in", ""), f"`{m['command']}`")
+        for m, figure in zip(metrics, figures, strict=True)
+    ]
+    return table(("of", "metric", "value", "beside", "n", "on", "in", "command"), rows)
+
+
+def beside(row: dict) -> str:
+    """What a figure is to be read against: what real pictures have, and the same pictures after a known harm."""
+    said = {"floor": "real pictures", "real": "real pictures"} | {"ceilings": "after", "harmed": "after"}
+    figures = {said[key]: value for key, value in row.items() if key in said}
+    harms = figures.pop("after", {})
+    parts = [f"{name} {value:.4g}" for name, value in figures.items()]
+    return "; ".join(parts + [f"after {harm} {value:.4g}" for harm, value in harms.items()])
 
 
 def use(name: str, facts: dict[str, dict], classes: list[str]) -> str:
-    lines = ["from export.runtime import Bundle", "", f'bundle = Bundle("models/{name}")']
+    """How to call what is there, from Python and from a shell; a referee alone is for measuring, not for use."""
     label = f', "{classes[0]}"' if classes else ""
+    option = f' --label "{classes[0]}"' if classes else ""
+    lines, shell = [], []
     if "generator.onnx" in facts:
         lines.append(f"pixels = bundle.generator.draw([1, 2, 3]{label})  # uint8 3,S,S,3")
-    if "dcnn.onnx" in facts:
-        lines.append('verdict = bundle.dcnn.judge("photo.jpg")  # verdict.real, verdict.label, verdict.evidence')
-    option = f' --label "{classes[0]}"' if classes else ""
-    shell = []
-    if "generator.onnx" in facts:
         shell.append(f"python -m export.generate models/{name} --seeds 1-16{option} --out sheet.png")
     if "dcnn.onnx" in facts:
+        lines.append('verdict = bundle.dcnn.judge("photo.jpg")  # verdict.real, verdict.label, verdict.evidence')
         shell.append(f"python -m export.judge models/{name} photo.jpg")
-    return "\n".join(["```python", *lines, "```", "", "```sh", *shell, "```"])
+    if not lines:
+        return ""
+    head = ["## Use", "", "```python", "from export.runtime import Bundle", "", f'bundle = Bundle("models/{name}")']
+    return "\n".join([*head, *lines, "```", "", "```sh", *shell, "```"])

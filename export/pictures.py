@@ -109,6 +109,11 @@ def sheet(pixels: np.ndarray, columns: int, scale: int = 1, gap: int = 0) -> np.
     return canvas
 
 
+def columns_of(classes: int) -> int:
+    """Columns for consecutive seeds, whose classes take turns: about 8, each of one class where there are few."""
+    return classes * max(1, 8 // classes) if 1 < classes <= 16 else 8
+
+
 def contact_sheet(pixels: np.ndarray, columns: int | None = None) -> np.ndarray:
     """A `sheet` to look at: tiles enlarged to about TILE pixels a side, a gap between them, as square as can be."""
     return sheet(pixels, columns or math.ceil(math.sqrt(len(pixels))), max(1, TILE // pixels.shape[1]), gap=2)

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ from export.latents import SeedError, label_of_seed, latents
 from export.pictures import PictureError, read_picture
 
 MANIFEST = "manifest.json"
+NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
 MOST_AT_ONCE = 64  # pictures in one run of a graph: memory stays bounded, and throughput no longer grows
 
 
@@ -147,6 +149,11 @@ def read_facts(session: ort.InferenceSession, path: Path) -> dict:
         return json.loads(session.get_modelmeta().custom_metadata_map["facts"])
     except (KeyError, json.JSONDecodeError) as error:
         raise ModelError(f"{path} was not made by python -m export.to_onnx: it has no facts about itself.") from error
+
+
+def forbids_commerce(licence: str) -> bool:
+    """Whether a licence, as facts state it, allows no commercial use."""
+    return bool(NON_COMMERCIAL.search(licence))
 
 
 def read_manifest(folder: Path) -> dict:

@@ -33,12 +33,14 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from dcgan import checkpoint
-from dcgan.config import GanConfig, TrainingError
+from dcgan.config import PRESETS, GanConfig, RunConfig, TrainingError
 from dcgan.models import make_dcnn, make_gan
 from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
+from dcgan.train_gan import GRID_SEEDS
+from export import progress
 from export.card import write_card
 from export.latents import RECIPE, SEED_MAX, latents
-from export.pictures import PictureError, contact_sheet, png_bytes, read_picture
+from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
 from export.runtime import MANIFEST, Generator, read_manifest
 from export.weights import plain, rounded, store_halves
 
@@ -47,6 +49,8 @@ FORMAT = 1  # of facts and manifest; raised when a reader of the old one would g
 IR_VERSION, OPSET = 8, 18  # onnxruntime 1.15 and later
 MOST_BYTES = 10_000_000
 RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from torch
+# Settings of a run that facts state elsewhere, or that have no effect on what is learnt.
+DULL = ("out", "data", "data_dir", "gan", "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
 MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01}
 
@@ -86,10 +90,19 @@ def graphs_of(state: dict) -> dict[str, Graph]:
         "images": state["step"] * c.real_batch,  # real ones; a DCNN saw as many fakes
         "weights": {"stored": "float32"},
         "made": state["made"],
+        "settings": settings(c),
         "config": {name: value for name, value in vars(c).items() if name not in ("out", "data", "data_dir", "gan")},
         "checkpoint_sha256": state["sha256"],
     }
     return gan_graphs(state, c, facts) if isinstance(c, GanConfig) else dcnn_graphs(state, c, facts)
+
+
+def settings(c: RunConfig) -> dict:
+    """The preset, if it has one, the precision, and every knob whose value is neither the preset's nor the default."""
+    preset = getattr(c, "preset", None)
+    usual = type(c)(**PRESETS.get(preset, {}))
+    changed = {name: value for name, value in vars(c).items() if value != getattr(usual, name) and name not in DULL}
+    return ({"preset": preset} if preset else {}) | {"precision": c.precision} | changed
 
 
 def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
@@ -97,7 +110,8 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
     G, D = make_gan(c, K)
     G.load_state_dict(checkpoint.generator_state(state))
     D.load_state_dict(state["D"])
-    best = state.get("G_best") or {}
+    best = state.get("G_best", {})
+    best = {name: value for name, value in best.items() if name != "network"} if best.get("network") else {}
     label_says = {"label": f"int64 [batch], 0 to {K - 1}"} if K else {}
     noise = {"latents": f"float32 [batch, {c.latent_dim}], standard normal"}
 
@@ -112,7 +126,7 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
 
     generator_facts = facts | {
         "kind": "generator",
-        **({"best": {name: value for name, value in best.items() if name != "network"}} if best.get("network") else {}),
+        **({"best": best, "images": best["step"] * c.real_batch} if best else {}),
         "latent_dim": c.latent_dim,
         "seeds": {"recipe": RECIPE, "from": 0, "to": SEED_MAX, "class": "seed modulo the number of classes"},
         "inputs": noise | label_says,
@@ -311,6 +325,7 @@ def export(runs: list[Path], out: Path, examples: Path | None = None, weights: s
         raise ExportError(f"--examples {examples} does not exist, or is no folder.")
     graphs: dict[str, Graph] = {}
     metrics: list[dict] = []
+    film = None
     for run in runs:
         state = checkpoint.load(run)
         new = graphs_of(state)
@@ -323,6 +338,8 @@ def export(runs: list[Path], out: Path, examples: Path | None = None, weights: s
         for name, graph in new.items():
             graph.facts["metrics"] = {row["metric"]: row["value"] for row in rows if f"{row['of']}.onnx" == name}
         metrics += rows
+        if "generator.onnx" in new:
+            film = film_of(run, new["generator.onnx"].facts)
     check_together(graphs)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as folder:
@@ -332,15 +349,18 @@ def export(runs: list[Path], out: Path, examples: Path | None = None, weights: s
         if "generator.onnx" in graphs:
             (aside / "samples.png").write_bytes(samples(aside / "generator.onnx"))
         (aside / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        if film:
+            (aside / progress.FILE).write_bytes(film[0])
         facts = {name: graph.facts for name, graph in graphs.items()}
         sizes = {name: (aside / name).stat().st_size for name in graphs}
-        (aside / "README.md").write_text(write_card(out.name, facts, sizes, metrics), encoding="utf-8")
+        card = write_card(out.name, facts, sizes, metrics, film and film[1])
+        (aside / "README.md").write_text(card, encoding="utf-8")
         (aside / "examples").mkdir()
         for path in sorted(examples.iterdir()) if examples else []:
             (aside / "examples" / f"{path.stem}.png").write_bytes(png_bytes(read_picture(path)))
         made = {path.relative_to(aside).as_posix(): path for path in sorted(aside.rglob("*")) if path.is_file()}
         sha256 = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in made.items()}
-        manifest = {"format": FORMAT, "sha256": sha256}
+        manifest = {"format": FORMAT, "sha256": sha256} | ({"progress": film[1]} if film else {})
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         stale = set(read_manifest(out).get("sha256", {})) - set(manifest["sha256"])
         for name, path in (made | {MANIFEST: aside / MANIFEST}).items():
@@ -366,11 +386,18 @@ def read_metrics(run: Path, sha256: str) -> list[dict]:
     return rows
 
 
+def film_of(run: Path, facts: dict) -> tuple[bytes, dict] | None:
+    """The run's progress up to the step of the exported generator, where it has drawn pictures; see make_progress."""
+    most = 1_000_000 if facts["image_size"] <= 32 else 2_000_000
+    last = facts.get("best", facts)["step"]
+    film = progress.make_progress((run if run.is_dir() else run.parent) / "pictures", last, most)
+    return film and (film[0], {"file": progress.FILE, "seeds": [int(GRID_SEEDS[0]), int(GRID_SEEDS[-1])]} | film[1])
+
+
 def samples(generator_path: Path) -> bytes:
-    """Unpicked pictures of the first seeds; with classes, one class a column."""
+    """Unpicked pictures of the first seeds; with few classes, each column of one."""
     generator = Generator(generator_path)
-    K = len(generator.classes)
-    columns = K if 1 < K <= 12 else 8
+    columns = columns_of(len(generator.classes))
     return png_bytes(contact_sheet(generator.draw(range(6 * columns)), columns))
 
 

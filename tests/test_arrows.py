@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "export/runtime.py": {"numpy", "PIL", "onnxruntime", *GROUND},
     "export/generate.py": {"numpy", "export.runtime", *GROUND},
     "export/judge.py": {"numpy", "export.runtime", *GROUND},
-    "export/card.py": set(),
+    "export/card.py": {"export.runtime"},
+    "export/progress.py": {"numpy", "PIL"},
     "export/to_onnx.py": {
         "torch",
         "onnx",
@@ -30,13 +31,14 @@ MAY_IMPORT = {
         "dcgan",
         "export.runtime",
         "export.card",
+        "export.progress",
         "export.weights",
         *GROUND,
     },
     "export/weights.py": {"torch", "onnx", "numpy"},
     "dcgan/config.py": set(),
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},
-    "dcgan/evaluate.py": {"torch", "numpy", "dcgan", "export.runtime", *GROUND},
+    "dcgan/evaluate.py": {"torch", "numpy", "dcgan", "export.card", "export.runtime", *GROUND},
     "dcgan/*.py": {"torch", "numpy", "PIL", "filelock", "pooch", "tqdm", "dcgan", *GROUND},
 }
 

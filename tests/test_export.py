@@ -24,6 +24,7 @@ from export.pictures import read_picture
 from export.runtime import Bundle
 from export.weights import plain, rounded
 
+CHANGED = {"batch": 16, "latent_dim": 8, "width": 8}  # in the toy run, of what the preset has
 FILES = ("generator.onnx", "critic.onnx", "dcnn.onnx")
 
 
@@ -34,7 +35,7 @@ def models(toy_bundle: Path) -> dict[str, onnx.ModelProto]:
 
 def test_a_bundle_has_its_files_and_a_manifest_that_vouches_for_them(toy_bundle: Path):
     manifest = json.loads((toy_bundle / "manifest.json").read_text())
-    assert set(manifest["sha256"]) == {*FILES, "README.md", "metrics.json", "samples.png"}
+    assert set(manifest["sha256"]) == {*FILES, "README.md", "metrics.json", "samples.png", "progress.webp"}
     for name, sha256 in manifest["sha256"].items():
         assert hashlib.sha256((toy_bundle / name).read_bytes()).hexdigest() == sha256
     assert sorted(p.name for p in toy_bundle.iterdir()) == sorted([*manifest["sha256"], "manifest.json"])
@@ -102,6 +103,20 @@ def test_the_facts_say_what_made_the_file(models, gan_run):
     assert facts["version"] == to_onnx.VERSION
     assert facts["metrics"] == {}  # until the run is evaluated
     assert "philox" in facts["seeds"]["recipe"]
+    assert facts["settings"] == {"preset": state["config"].preset, "precision": "fp32", **CHANGED}
+
+
+def test_the_pictures_of_the_training_travel_along(toy_bundle, gan_run):
+    facts = json.loads((toy_bundle / "manifest.json").read_text())["progress"]
+    drawn = [int(path.stem.removeprefix("step-")) for path in sorted((gan_run / "pictures").iterdir())]
+    assert facts["steps"] == drawn == [6, 12]
+    assert (facts["file"], facts["seeds"], facts["quality"]) == ("progress.webp", [1, 64], 100)
+    assert "(progress.webp)" in (toy_bundle / "README.md").read_text()
+    first = read_picture(toy_bundle / "progress.webp")
+    grid = read_picture(gan_run / "pictures" / "step-000006.png")
+    scale = len(first) // len(grid)
+    assert scale > 1
+    assert np.array_equal(first[::scale, ::scale], grid)
 
 
 def test_exporting_twice_gives_the_same_bytes(toy_bundle, gan_run, dcnn_run, tmp_path):
@@ -176,9 +191,10 @@ def test_a_critic_whose_weights_are_computed_exports(tmp_path):
 def test_the_best_generator_is_the_one_that_is_exported():
     state = untrained()
     best = {name: 2 * value for name, value in state["G_ema"].items()}
-    state["G_best"] = {"network": best, "step": 7, "distance": 0.5, "on": "validation"}
+    state |= {"step": 9, "G_best": {"network": best, "step": 7, "distance": 0.5}}
     graph = to_onnx.graphs_of(state)["generator.onnx"]
-    assert graph.facts["best"] == {"step": 7, "distance": 0.5, "on": "validation"}
+    assert graph.facts["best"] == {"step": 7, "distance": 0.5}
+    assert (graph.facts["step"], graph.facts["images"]) == (9, 7 * 128)  # those it was shown until then
     exported = graph.module.network.state_dict()
     assert all(torch.equal(exported[name], value) for name, value in best.items())
     state["G_best"] = {"network": {}, "distance": None}  # none was kept yet
@@ -328,6 +344,15 @@ def test_without_onnx_one_sentence_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr == "Export needs onnx. Install it with: pip install -r requirements-train.txt\n"
+
+
+def test_a_run_without_pictures_exports_without_progress(gan_run, tmp_path):
+    run = shutil.copytree(gan_run, tmp_path / "run")
+    shutil.rmtree(run / "pictures")
+    to_onnx.main([str(run), "--out", str(tmp_path / "b")])
+    assert not (tmp_path / "b" / "progress.webp").exists()
+    assert "progress" not in json.loads((tmp_path / "b" / "manifest.json").read_text())
+    assert "progress" not in (tmp_path / "b" / "README.md").read_text()
 
 
 def test_figures_of_an_earlier_checkpoint_are_left_out(gan_run, tmp_path, capsys):

@@ -18,6 +18,7 @@ from export.pictures import (
     WORKING_SIDE,
     PictureError,
     as_seen,
+    columns_of,
     png_bytes,
     read_picture,
     sheet,
@@ -251,6 +252,12 @@ def test_a_png_keeps_pixels_and_recipe(recipe):
     assert np.array_equal(read_picture(content), pixels)
     with Image.open(io.BytesIO(content)) as picture:
         assert json.loads(picture.info.get("recipe", "null")) == recipe
+
+
+@pytest.mark.parametrize(("classes", "columns"), [(0, 8), (1, 8), (2, 8), (3, 6), (5, 5), (10, 10), (16, 16), (100, 8)])
+def test_a_column_of_consecutive_seeds_is_of_one_class_where_these_are_few(classes, columns):
+    assert columns_of(classes) == columns
+    assert not 1 < classes <= 16 or columns % classes == 0
 
 
 def test_a_sheet_holds_every_picture_in_reading_order():
