@@ -7,7 +7,7 @@ has learnt the training pictures by heart: Karras et al., Training generative ad
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 MOST = 0.8  # above it, augmentations leak into the generated pictures (Karras et al. 2020, section 2.2)
@@ -15,17 +15,17 @@ TARGET = 0.5  # of overfitting; Karras et al. 2020, section 3.1, hold r_v at one
 PACE = 100_000  # real pictures in which p may go from 0 to 1
 
 
-def happens(p: Tensor, n: int) -> Tensor:
-    """Whether it happens, for each of n pictures: bool N,1,1,1."""
-    return torch.rand(n, 1, 1, 1, device=p.device) < p
+def happens(p: float, images: Tensor) -> Tensor:
+    """Whether it happens, for each of N images: bool N,1,1,1."""
+    return torch.rand(len(images), 1, 1, 1, device=images.device) < p
 
 
-def colour(images: Tensor, p: Tensor) -> Tensor:
+def colour(images: Tensor, p: float) -> Tensor:
     """Brightness by up to half of white, saturation from 0 to 2 times, contrast from half to three halves."""
 
     def amount(low: float, high: float, neutral: float) -> Tensor:
         drawn = torch.rand(len(images), 1, 1, 1, device=images.device) * (high - low) + low
-        return torch.where(happens(p, len(images)), drawn, neutral).to(images.dtype)
+        return torch.where(happens(p, images), drawn, neutral).to(images.dtype)
 
     images = images + amount(-0.5, 0.5, 0.0)
     grey = images.mean(1, keepdim=True)
@@ -34,11 +34,11 @@ def colour(images: Tensor, p: Tensor) -> Tensor:
     return middle + (images - middle) * amount(0.5, 1.5, 1.0)
 
 
-def translate(images: Tensor, p: Tensor) -> Tensor:
+def translate(images: Tensor, p: float) -> Tensor:
     """Moved by up to an eighth of a side, along both axes; black (-1) moves in."""
     n, _, size, _ = images.shape
     reach = max(1, size // 8)
-    offset = torch.randint(-reach, reach + 1, (n, 2), device=images.device) * happens(p, n).view(n, 1)
+    offset = torch.randint(-reach, reach + 1, (n, 2), device=images.device) * happens(p, images).view(n, 1)
     padded = F.pad(images, (reach,) * 4, value=-1.0)
     along = torch.arange(size, device=images.device) + reach
     rows, columns = along + offset[:, :1], along + offset[:, 1:]
@@ -46,28 +46,41 @@ def translate(images: Tensor, p: Tensor) -> Tensor:
     return padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def cut_out(images: Tensor, p: Tensor) -> Tensor:
+def cut_out(images: Tensor, p: float) -> Tensor:
     """A square of half a side, anywhere, becomes grey (0)."""
     n, _, size, _ = images.shape
     centre = torch.randint(0, size, (n, 2, 1), device=images.device)
     near = (torch.arange(size, device=images.device) - centre).abs() * 4 <= size  # N,2,S
     square = (near[:, 0, :, None] & near[:, 1, None, :]).unsqueeze(1)
-    return images.masked_fill(square & happens(p, n), 0.0)
+    return images.masked_fill(square & happens(p, images), 0.0)
 
 
-class Augment(nn.Module):
-    """Images N,C,S,S in [-1, 1]  ->  images N,C,S,S, each change with probability p; p is part of the checkpoint."""
+class Augment:
+    """Images N,C,S,S in [-1, 1]  ->  images N,C,S,S, each change with probability p; p is part of the checkpoint.
+
+    p is a number, not a tensor: while it is 0 there is nothing to compute. Reading it off the device costs one wait in
+    each call of `follow`, which is rare.
+    """
 
     def __init__(self, p: float = 0.0):
-        super().__init__()
-        self.register_buffer("p", torch.tensor(p))
+        self.p = p
 
-    def forward(self, images: Tensor) -> Tensor:
-        return cut_out(translate(colour(images, self.p), self.p), self.p).contiguous(memory_format=torch.channels_last)
+    def __call__(self, images: Tensor) -> Tensor:
+        if self.p == 0:
+            return images
+        changed = cut_out(translate(colour(images, self.p), self.p), self.p)
+        return changed.contiguous(memory_format=torch.channels_last)
 
     def follow(self, overfitting: Tensor, images: int) -> None:
         """p a little up where the critic overfits, a little down where not; `images`: real ones since the last call."""
-        self.p.add_((overfitting - TARGET).sign() * (images / PACE)).clamp_(0.0, MOST)
+        pace = images / PACE * (1 if overfitting.item() > TARGET else -1)
+        self.p = min(max(self.p + pace, 0.0), MOST)
+
+    def state_dict(self) -> dict:
+        return {"p": self.p}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.p = state["p"]
 
 
 def overfitting(training: Tensor, validation: Tensor, fake: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Game:
         self.c, self.device, self.real, self.unseen = c, device, real, unseen
         self.G, self.D = (net.to(device, memory_format=torch.channels_last) for net in make_gan(c, classes))
         self.G_ema = copy.deepcopy(self.G).requires_grad_(False)
-        self.augment = Augment(1.0 if c.augment == "always" else 0.0).to(device)
+        self.augment = Augment(1.0 if c.augment == "always" else 0.0)
         fused = device.type != "mps"
         self.G_opt = torch.optim.Adam(self.G.parameters(), c.lr_g, (c.beta1, c.beta2), fused=fused)
         self.D_opt = torch.optim.Adam(self.D.parameters(), c.lr_d, (c.beta1, c.beta2), fused=fused)
@@ -70,9 +70,8 @@ class Game:
 
     def judge(self, images: Tensor, label: Tensor | None) -> Tensor:
         """The critic's logits N of images as it sees them."""
-        seen = images if self.c.augment == "none" else self.augment(images)
         with autocast(self.c, self.device):
-            return self.D(seen, label).float()
+            return self.D(self.augment(images), label).float()
 
     def teach_critic(self, real: Tensor, fake: Tensor, label: Tensor | None, update: int) -> Losses:
         """Real up, fake down; now and then also: no steeper than it must be."""

@@ -29,6 +29,12 @@ def init_weights(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
+def normalise_spectrally(network: nn.Module) -> None:
+    """Each layer is divided by its largest singular value: the critic cannot become steep (Miyato et al. 2018)."""
+    for module in [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
+        spectral_norm(module)
+
+
 def keep_scale(module: nn.Module) -> None:
     """He et al., Delving deep into rectifiers, 2015, section 2.2: what a layer gives is as large as what it takes."""
     if isinstance(module, nn.Conv2d):
@@ -94,9 +100,7 @@ class Discriminator(nn.Module):
         if norm == "none":
             self.apply(keep_scale)
         if norm == "spectral":
-            for module in self.modules():
-                if isinstance(module, nn.Conv2d):
-                    spectral_norm(module)
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         features = self.layers(images)
@@ -131,9 +135,12 @@ class HourglassGenerator(nn.Module):
 
 
 class HourglassDiscriminator(nn.Module):
-    """Images N,C,S,S (and label N)  ->  logits N: four strided convolutions, one dense unit. The hourglass's critic."""
+    """Images N,C,S,S (and label N)  ->  logits N: four strided convolutions, one dense unit. The hourglass's critic.
 
-    def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
+    norm: `spectral`, or none: it never has BatchNorm.
+    """
+
+    def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0, norm: str = "none"):
         super().__init__()
         check_hourglass_size(image_size)
         self.image_size, self.channels, self.classes = image_size, channels, classes
@@ -145,6 +152,8 @@ class HourglassDiscriminator(nn.Module):
         self.head = nn.Linear(widths[-1] * (image_size // 16) ** 2, 1)
         self.apply(init_weights)
         self.projection = class_projection(classes, widths[-1])
+        if norm == "spectral":
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         features = self.layers(images)
@@ -214,7 +223,7 @@ def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
     """Generator and critic of a resolved configuration."""
     if c.architecture == "hourglass":
         sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
-        return HourglassGenerator(**sizes), HourglassDiscriminator(**sizes)
+        return HourglassGenerator(**sizes), HourglassDiscriminator(**sizes, norm=c.critic_norm)
     return (
         Generator(c.image_size, c.latent_dim, c.width, c.channels, classes),
         Discriminator(c.image_size, c.critic_width or c.width, c.channels, classes, c.critic_norm, c.critic_extra),

@@ -10,7 +10,7 @@ def pictures(n: int = 64) -> torch.Tensor:
     return torch.rand(n, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-ALWAYS, NEVER = torch.tensor(1.0), torch.tensor(0.0)
+ALWAYS, NEVER = 1.0, 0.0
 
 
 @pytest.mark.parametrize("change", [colour, translate, cut_out])
@@ -32,7 +32,7 @@ def test_the_gradient_reaches_the_pictures(change):
 
 def test_p_is_the_share_of_pictures_that_are_changed():
     torch.manual_seed(0)
-    assert happens(torch.tensor(0.3), 20_000).float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert happens(0.3, torch.zeros(20_000, 1, 1, 1)).float().mean().item() == pytest.approx(0.3, abs=0.02)
 
 
 def test_a_translation_moves_by_up_to_an_eighth_and_lets_black_in():
@@ -59,14 +59,22 @@ def test_a_cut_out_square_has_at_most_half_a_side():
 def test_the_critic_that_overfits_sees_more_changes_and_never_too_many():
     augment = Augment()
     augment.follow(torch.tensor(0.9), PACE // 10)
-    assert augment.p.item() == pytest.approx(0.1)
+    assert augment.p == pytest.approx(0.1)
     augment.follow(torch.tensor(0.1), PACE // 20)
-    assert augment.p.item() == pytest.approx(0.05)
+    assert augment.p == pytest.approx(0.05)
     augment.follow(torch.tensor(0.1), PACE)
-    assert augment.p.item() == 0
+    assert augment.p == 0
     augment.follow(torch.tensor(0.9), 10 * PACE)
-    assert augment.p.item() == pytest.approx(MOST)
-    assert "p" in augment.state_dict()
+    assert augment.p == pytest.approx(MOST)
+    again = Augment()
+    again.load_state_dict(augment.state_dict())
+    assert again.p == augment.p
+
+
+def test_while_p_is_0_the_pictures_pass_untouched():
+    images = pictures()
+    assert Augment()(images) is images
+    assert not torch.equal(Augment(1.0)(images), images)
 
 
 def test_overfitting_is_0_where_unseen_pictures_fare_like_known_ones_and_1_where_they_fare_like_fakes():

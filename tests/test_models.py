@@ -120,13 +120,14 @@ def test_a_modern_critic_judges_each_picture_alone(norm, extra):
         assert torch.allclose(D(images)[:2], D(images[:2]), atol=1e-5)
 
 
-def test_a_spectral_critic_stretches_no_direction():
+@pytest.mark.parametrize("network", [Discriminator, HourglassDiscriminator])
+def test_a_spectral_critic_stretches_no_direction(network):
     torch.manual_seed(0)
-    D = Discriminator(16, 8, 3, norm="spectral")
+    D = network(16, 8, 3, norm="spectral")
     for _ in range(50):
         D(torch.randn(2, 3, 16, 16))
     for layer in D.modules():
-        if isinstance(layer, torch.nn.Conv2d):
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
             assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
 
 
