@@ -8,6 +8,7 @@ from torch import nn
 COLLAPSED = 0.5  # of the real pictures' diversity
 YOUNG = 50_000  # real pictures: until then a generator need not be diverse
 SATURATED = 15.0  # logits between real and fake: the sigmoid's gradient is then below a millionth
+SILENT = 0.01  # logits between real and fake: the critic has nothing left to teach
 
 
 class Best:
@@ -56,5 +57,10 @@ def alarms(log: dict, earlier: list[dict]) -> list[str]:
             f"The critic tells real from fake by {log['D_real'] - log['D_fake']:.0f} logits: it is saturated, and the "
             "generator learns next to nothing from it. A stronger gradient penalty (--r1 and --r2), a smaller --lr-d, "
             "or --augment adaptive helps."
+        )
+    if abs(log["D_real"] - log["D_fake"]) < SILENT:
+        found.append(
+            "The critic says the same of real and fake pictures: it has stopped learning, and the generator with it. "
+            "A smaller --lr-d and a new run help."
         )
     return found

@@ -65,3 +65,9 @@ def test_a_saturated_critic_is_named_with_what_helps():
     assert "21 logits" in alarm
     assert "saturated" in alarm
     assert "--lr-d" in alarm
+
+
+def test_a_critic_that_tells_nothing_is_named_too():
+    (alarm,) = alarms(FINE | {"D_real": 0.203, "D_fake": 0.201}, [FINE])
+    assert "stopped learning" in alarm
+    assert "--lr-d" in alarm
