@@ -1,35 +1,43 @@
-"""Measure a run or a bundle: python -m dcgan.evaluate models/fashion-mnist --data fashion-mnist
+"""Measure pictures, and what made them: python -m dcgan.evaluate models/fashion-mnist a-folder --data fashion-mnist
 
-Of a DCNN: class accuracy on the test pictures (where there are none, on those that training held back); real against
-fake on those and on fakes of seeds that no training used. Of a generator: how often a referee (a DCNN trained on real
-pictures alone) recognises the class that was asked for. Every figure is a row: what, value, n, on which pictures, by
-which command. A run keeps its rows in metrics.json, from where the export takes them.
+A target is a run, a bundle, or a folder or zip of pictures from anywhere. Of pictures: how far they are from real ones
+that no training saw, in the features of a referee (a DCNN of real pictures alone), each distance beside its floor and
+ceilings; how many are right and how much is covered; whether they are copies; how often the referee recognises the
+class that was asked for. Of a DCNN: class accuracy, and real against fake, on pictures and seeds that no training used.
+Every figure is a row: what, value, n, on which pictures, by which command. A run keeps its rows in metrics.json, from
+where the export takes them.
 """
 
 import argparse
 import dataclasses
+import functools
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from dcgan import checkpoint, metrics
+from dcgan import checkpoint, metrics, probes
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
-from dcgan.data import NAMED_SETS, Pictures, hold_out, load
-from dcgan.eyes import as_pixels
+from dcgan.data import Pictures, hold_out, load, load_files, open_source
+from dcgan.eyes import FILE, find_eyes, has_eyes
 from dcgan.models import make_dcnn, make_gan
+from dcgan.named import NAMED_SETS, DataError
 from dcgan.pixels import PixelDCNN, PixelGenerator
+from dcgan.run import pick_device
 from dcgan.train_dcnn import FIRST_SEED
+from dcgan.yardstick import BATCH, Yardstick, in_batches, make_row, rounded, sample
+from export.card import measured
 from export.latents import latents
-from export.runtime import DCNN, SENTENCES, Bundle, Generator
+from export.runtime import DCNN, MANIFEST, SENTENCES, Bundle, Generator
 
-RECOGNISED = 1000  # pictures shown to the referee
-BATCH = 250
+MOST = 10_000  # pictures of each set that are compared, where --n does not say
+TAUGHT = 50_000  # fakes at most that a DCNN learns from, for --cas
+MEMORY = 512  # MB of each set of pictures that are kept in memory
 
 
 @dataclass(frozen=True)
@@ -68,78 +76,47 @@ def onnx_player(model: DCNN | Generator) -> Player:
     return Player(lambda *arrays: {"pixels": model(*arrays)}, model.image_size, model.classes, latent_dim)
 
 
-def draw(generator: Player, seeds: range) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels uint8 N,S,S,3 and the class int64 N that each was asked to be, every class equally often."""
-    label = np.arange(len(seeds), dtype=np.int64) % max(1, len(generator.classes))
-    parts = []
+# --- fakes --------------------------------------------------------------------------------------------------------
+
+
+def draw(generator: Player, seeds: range, label: np.ndarray) -> Iterator[np.ndarray]:
+    """Pixels uint8 N,S,S,3 of these seeds and classes int64 N (not looked at where there are none), BATCH at a time."""
     for i in range(0, len(seeds), BATCH):
         inputs = [latents(seeds[i : i + BATCH], generator.latent_dim)]
-        parts.append(generator.call(*inputs, *([label[i : i + BATCH]] if generator.classes else []))["pixels"])
-    return np.concatenate(parts), label
+        yield generator.call(*inputs, *([label[i : i + BATCH]] if generator.classes else []))["pixels"]
 
 
-def predict(dcnn: Player, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """`real` N and `classes` N,K of many pixels."""
-    parts = [dcnn.call(np.ascontiguousarray(pixels[i : i + BATCH])) for i in range(0, len(pixels), BATCH)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "evidence"}
+def every_class(generator: Player, n: int) -> np.ndarray:
+    """Labels int64 N, every class equally often."""
+    return np.arange(n, dtype=np.int64) % max(1, len(generator.classes))
 
 
-def row(of: str, metric: str, value: float, n: int, on: str) -> dict:
-    return {"of": of, "metric": metric, "value": round(value, 6), "n": n, "on": on}
+def labels_like(generator: Player, real: Pictures) -> np.ndarray:
+    """Labels int64 N to ask for: those of the real pictures, so that both sets hold each class equally often.
+
+    A distance compares whole sets, and would count another mixture of classes as a fault. Where the generator knows
+    other classes than the real pictures have: every class equally often.
+    """
+    if generator.classes and tuple(generator.classes) == tuple(real.classes):
+        return real.labels.numpy()
+    return every_class(generator, len(real))
 
 
-def measure_dcnn(of: str, dcnn: Player, unseen: Pictures, generators: list[Player]) -> list[dict]:
-    """Class accuracy on pictures that training has not seen; real against as many fakes, equally of each generator."""
-    name = unseen.facts["name"]
-    seen = predict(dcnn, as_pixels(unseen))
-    rows = []
-    if "classes" in seen:
-        rows.append(
-            row(
-                of,
-                "class_accuracy",
-                metrics.accuracy(seen["classes"].argmax(1), unseen.labels.numpy()),
-                len(unseen),
-                name,
-            )
-        )
-    if "real" in seen and generators:
-        each = len(unseen) // len(generators)
-        seeds = range(FIRST_SEED["test"], FIRST_SEED["test"] + each)
-        fakes = np.concatenate([predict(dcnn, draw(generator, seeds)[0])["real"] for generator in generators])
-        reals, n = seen["real"], len(unseen) + len(fakes)
-        on = f"{name}, and fakes of its own generators, of unused seeds"
-        probabilities, outcomes = np.concatenate([reals, fakes]), np.repeat([1, 0], [len(reals), len(fakes)])
-        rows += [
-            row(of, "real_or_fake_balanced_accuracy", metrics.balanced_accuracy(reals, fakes), n, on),
-            row(of, "real_or_fake_auc", metrics.auc(reals, fakes), n, on),
-            row(of, "real_or_fake_brier", metrics.brier(probabilities, outcomes), n, on),
-        ]
-    return rows
+def seeds_of(part: str, n: int) -> range:
+    return range(FIRST_SEED[part], FIRST_SEED[part] + n)
 
 
-def measure_generator(generator: Player, referee: Player) -> list[dict]:
-    """How often the referee recognises the class that was asked for, over seeds 1, 2, ..."""
-    pixels, label = draw(generator, range(1, RECOGNISED + 1))
-    recognised = predict(referee, pixels)["classes"].argmax(1)
-    return [
-        row(
-            "generator",
-            "recognised_as_asked",
-            metrics.accuracy(recognised, label),
-            RECOGNISED,
-            f"seeds 1 to {RECOGNISED}",
-        )
-    ]
+def as_pictures(generator: Player, like: Pictures) -> Pictures:
+    """A fake for each of these pictures, of its class, of the seeds for training."""
+    label = labels_like(generator, like)
+    images = torch.empty(like.images.shape, dtype=torch.uint8)
+    for i, pixels in enumerate(draw(generator, seeds_of("train", len(like)), label)):
+        fakes = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        images[i * BATCH : i * BATCH + len(fakes)] = fakes[:, : images.shape[1]]
+    return dataclasses.replace(like, images=images)
 
 
-def data_of(bundle: Bundle) -> str:
-    """The --data that a bundle was trained on, where it is a named set. Raises TrainingError."""
-    facts = next(getattr(bundle, kind) for kind in ("generator", "dcnn") if bundle.has(kind)).facts
-    for data, named in NAMED_SETS.items():
-        if named.facts["name"] == facts["data"]["name"]:
-            return data
-    raise TrainingError(f"{bundle.folder} was trained on {facts['data']['name']}: name these pictures with --data.")
+# --- real pictures ------------------------------------------------------------------------------------------------
 
 
 def load_unseen(c: RunConfig) -> Pictures:
@@ -152,60 +129,249 @@ def load_unseen(c: RunConfig) -> Pictures:
     return dataclasses.replace(unseen, facts=unseen.facts | {"name": f"{unseen.facts['name']} {part}"})
 
 
-def evaluate_run(state: dict, data: str, data_dir: str, referee: Path | None) -> list[dict]:
-    """Rows for a checkpoint of either trainer."""
-    player, c = torch_player(state), state["config"]
-    if isinstance(c, GanConfig):
-        if referee is None or not player.classes:
-            raise TrainingError(
-                "A generator is measured by a referee on classes: name a run of train_dcnn with --referee."
-            )
-        return measure_generator(player, torch_player(checkpoint.load(referee, DcnnConfig)))
-    generators = [torch_player(checkpoint.load(run, GanConfig)) for run in c.gan]
-    here = {"data": data or c.data, "data_dir": data_dir}
-    unseen = load_unseen(RunConfig(**here, image_size=c.image_size, channels=c.channels, validation=c.validation))
-    return measure_dcnn("dcnn" if c.gan else "referee", player, unseen, generators)
+def load_training(c: RunConfig) -> Pictures:
+    """The pictures that a training may have seen: the training split, less what is held back where that is measured."""
+    return load(c) if load(c, "test") is not None else hold_out(load(c), c.validation)[0]
 
 
-def evaluate_bundle(bundle: Bundle, data: str, data_dir: str) -> list[dict]:
-    """The same rows for the exported files, by onnxruntime."""
-    generators = [onnx_player(bundle.generator)] if bundle.has("generator") else []
-    rows, referee = [], None
-    if bundle.has("referee"):
-        referee = DCNN(bundle.folder / "referee.onnx")
-    if generators and referee:
-        rows += measure_generator(generators[0], onnx_player(referee))
-    for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
-        if model is not None:
-            sizes = {"image_size": model.image_size, "channels": model.facts["channels"]}
-            c = RunConfig(data=data, data_dir=data_dir, validation=model.facts["config"]["validation"], **sizes)
-            rows += measure_dcnn(of, onnx_player(model), load_unseen(c), generators)
+def load_target(path: Path, like: Pictures) -> Pictures:
+    """The pictures of a folder or zip, at the size and in the channels of `like`. Raises TrainingError."""
+    channels, size = like.images.shape[1:3]
+    try:
+        c = RunConfig(data=str(path), image_size=size, channels=channels, memory=MEMORY)
+        return load_files(open_source(path), c, "train", {"name": path.resolve().stem})
+    except DataError as error:
+        raise TrainingError(str(error).removeprefix("--data ")) from error
+
+
+def data_of(bundle: Bundle) -> str:
+    """The --data that a bundle was trained on, where it is a named set. Raises TrainingError."""
+    facts = facts_of(bundle)
+    for data, named in NAMED_SETS.items():
+        if named.facts["name"] == facts["data"]["name"]:
+            return data
+    raise TrainingError(f"{bundle.folder} was trained on {facts['data']['name']}: name these pictures with --data.")
+
+
+def facts_of(bundle: Bundle) -> dict:
+    """Of any of its models that make or judge pictures."""
+    model = next(kind for kind in ("generator", "dcnn", "referee") if bundle.has(kind))
+    return (DCNN(bundle.folder / FILE) if model == "referee" else getattr(bundle, model)).facts
+
+
+# --- measuring ----------------------------------------------------------------------------------------------------
+
+
+def measure_dcnn(of: str, dcnn: Player, unseen: Pictures, generators: list[Player]) -> list[dict]:
+    """Class accuracy on pictures that training has not seen; real against as many fakes, equally of each generator."""
+    name = unseen.facts["name"]
+    seen = predict(dcnn, in_batches(unseen))
+    rows = []
+    if "classes" in seen:
+        accuracy = metrics.accuracy(seen["classes"].argmax(1), unseen.labels.numpy())
+        rows.append(make_row(of, "class_accuracy", accuracy, len(unseen), name))
+    if "real" in seen and generators:
+        each = len(unseen) // len(generators)
+        drawn = [draw(generator, seeds_of("test", each), every_class(generator, each)) for generator in generators]
+        reals, fakes = seen["real"], np.concatenate([predict(dcnn, batches)["real"] for batches in drawn])
+        n, on = len(reals) + len(fakes), f"{name}, and fakes of its own generators, of unused seeds"
+        probabilities, outcomes = np.concatenate([reals, fakes]), np.repeat([1, 0], [len(reals), len(fakes)])
+        rows += [
+            make_row(of, "real_or_fake_balanced_accuracy", metrics.balanced_accuracy(reals, fakes), n, on),
+            make_row(of, "real_or_fake_auc", metrics.auc(reals, fakes), n, on),
+            make_row(of, "real_or_fake_brier", metrics.brier(probabilities, outcomes), n, on),
+        ]
     return rows
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m dcgan.evaluate", description=__doc__.split(":")[0])
-    parser.add_argument("target", type=Path, help="a run of train_gan or train_dcnn, or a bundle")
-    parser.add_argument("--data", default="", help="as in training (default: what it was trained on)")
+def predict(dcnn: Player, batches: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
+    """`real` N and `classes` N,K of pixels that arrive in batches."""
+    parts = [dcnn.call(np.ascontiguousarray(pixels)) for pixels in batches]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name in ("real", "classes")}
+
+
+class Evaluation:
+    """Measures targets with the same options `o`; those of the same pictures share the floor and the ceilings."""
+
+    def __init__(self, o: argparse.Namespace):
+        if o.n is not None and o.n < 1:
+            raise TrainingError(f"--n {o.n}: at least one picture is compared.")
+        self.o = o
+        self.find_eyes = functools.cache(find_eyes)
+        self.yardstick = functools.lru_cache(1)(self.make_yardstick)
+
+    def make_yardstick(self, c: RunConfig, referee: Path | None, n: int) -> Yardstick:
+        yardstick = Yardstick(load_unseen(c), load_training(c), self.find_eyes(c.data, referee), n, self.o.quick)
+        if self.o.n and yardstick.n < self.o.n:
+            raise TrainingError(f"--n {self.o.n}: only {yardstick.n} pictures of each kind can be compared here.")
+        return yardstick
+
+    def measure(self, target: Path) -> list[dict]:
+        """The rows of a run, a bundle, or a folder or zip of pictures."""
+        if (target / checkpoint.NAME).is_file():
+            return self.measure_run(checkpoint.load(target))
+        if (target / MANIFEST).is_file():
+            return self.measure_bundle(Bundle(target))
+        if target.is_dir() or target.is_file():
+            return self.measure_pictures(target)
+        raise TrainingError(f"There is no {target}: a run, a bundle, or a folder or zip of pictures is measured.")
+
+    def real(self, c: RunConfig) -> RunConfig:
+        """The real pictures of a run or a bundle: named by --data, else its own, at its size."""
+        sizes = {"image_size": c.image_size, "channels": c.channels, "validation": c.validation}
+        return RunConfig(data=self.o.data or c.data, data_dir=self.o.data_dir, memory=MEMORY, **sizes)
+
+    def measure_run(self, state: dict) -> list[dict]:
+        player, c = torch_player(state), state["config"]
+        if isinstance(c, GanConfig):
+            rows = self.measure_generator(player, self.real(c), self.o.referee)
+            return rows + ([self.measure_critic(state, self.real(c))] if self.o.svm else [])
+        generators = [torch_player(checkpoint.load(run, GanConfig)) for run in c.gan]
+        return measure_dcnn("dcnn" if c.gan else "referee", player, load_unseen(self.real(c)), generators)
+
+    def measure_bundle(self, bundle: Bundle) -> list[dict]:
+        """The same rows for the exported files, by onnxruntime."""
+        data, facts, rows = self.o.data or data_of(bundle), facts_of(bundle), []
+        sizes = {"image_size": facts["image_size"], "channels": facts["channels"]}
+        c = self.real(RunConfig(data=data, validation=facts["config"]["validation"], **sizes))
+        referee = DCNN(bundle.folder / FILE) if bundle.has("referee") else None
+        generators = [onnx_player(bundle.generator)] if bundle.has("generator") else []
+        if generators:
+            own = referee.path if referee and not has_eyes(data) else None
+            rows += self.measure_generator(generators[0], c, self.o.referee or own)
+        for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
+            if model is not None:
+                rows += measure_dcnn(of, onnx_player(model), load_unseen(c), generators)
+        return rows
+
+    def measure_generator(self, generator: Player, c: RunConfig, referee: Path | None) -> list[dict]:
+        yardstick = self.yardstick(c, referee, self.o.n or MOST)
+        classes = tuple(generator.classes)
+        label = labels_like(generator, yardstick.unseen)
+        batches = draw(generator, seeds_of("test", yardstick.n), label)
+        asked = label if classes == yardstick.unseen.classes else None
+        rows = yardstick.measure("generator", "fakes of unused seeds", batches, asked)
+        if self.o.cas:
+            check_classes(classes, yardstick)
+            fakes = as_pictures(generator, sample(yardstick.training, TAUGHT))
+            rows.append(self.measure_learning("generator", "fakes of unused seeds", fakes, yardstick))
+        return rows
+
+    def measure_pictures(self, path: Path) -> list[dict]:
+        """The rows of pictures from anywhere. Their class folders count where they have the real pictures' names."""
+        if not self.o.data:
+            raise TrainingError(
+                f"{path} is neither a run nor a bundle. If it holds pictures, name with --data the real ones that they "
+                "are to be compared with."
+            )
+        c = RunConfig(data=self.o.data, data_dir=self.o.data_dir, image_size=self.o.image_size, memory=MEMORY)
+        like = load_unseen(c)
+        pictures = load_target(path, like)
+        c = dataclasses.replace(c, image_size=like.images.shape[2], channels=like.images.shape[1])
+        yardstick = self.yardstick(c, self.o.referee, min(self.o.n or MOST, len(pictures)))
+        some, what = sample(pictures, yardstick.n), f"pictures of {path.resolve().stem}"
+        asked = some.labels.numpy() if pictures.classes and pictures.classes == like.classes else None
+        rows = yardstick.measure("pictures", what, in_batches(some), asked)
+        if self.o.cas:
+            check_classes(pictures.classes, yardstick)
+            rows.append(self.measure_learning("pictures", what, pictures, yardstick))
+        return rows
+
+    def measure_learning(self, of: str, what: str, fakes: Pictures, yardstick: Yardstick) -> dict:
+        """How well a DCNN that has learnt from fakes alone recognises real pictures."""
+        channels, size = fakes.images.shape[1:3]
+        c = DcnnConfig(out="-", image_size=size, channels=channels, steps=self.o.cas_steps)
+        value = probes.classification_accuracy(fakes, yardstick.unseen, c, pick_device("auto"))
+        on = f"{yardstick.name}; learnt in {c.steps:,} steps from {len(fakes):,} {what}"
+        more = {"real": rounded(yardstick.accuracy)} if yardstick.knows_classes else {}
+        return make_row(of, "classification_accuracy_score", value, yardstick.n, on, **more)
+
+    def measure_critic(self, state: dict, c: RunConfig) -> dict:
+        """Radford, Metz and Chintala 2015, section 5.1."""
+        test = load(c, "test")
+        training, validation = hold_out(load(c), c.validation)
+        if test is None or test.labels is None or not len(validation):
+            raise TrainingError(f"--svm needs classes, a test split and held-back pictures; --data {c.data} lacks one.")
+        classes = state["data"]["classes"]
+        critic = make_gan(state["config"], len(classes))[1]
+        critic.load_state_dict(state["D"])
+        value, C, width = probes.linear_svm(critic, training, validation, test, pick_device("auto"))
+        on = (
+            f"{test.facts['name']} test; the SVM learnt from {len(training):,} training pictures, with C = {C:g}, "
+            f"the best of {len(probes.STRENGTHS)} on {len(validation):,} held back"
+        )
+        seen = f"{width:,} features of all layers of the critic, which learnt {'with' if classes else 'without'} labels"
+        return make_row("critic", "linear_svm_accuracy", value, len(test), on, **{"in": seen})
+
+
+def check_classes(classes: tuple[str, ...], yardstick: Yardstick) -> None:
+    if not classes or classes != tuple(yardstick.unseen.classes):
+        raise TrainingError(f"--cas needs pictures of the classes of {yardstick.name}: each must say what it shows.")
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def keep(run: Path, rows: list[dict]) -> None:
+    """Puts the rows into the run's metrics.json, beside others of the same checkpoint."""
+    path = run / "metrics.json"
+    sha256 = checkpoint.load(run)["sha256"]
+    new = {(row["of"], row["metric"]): row | {"checkpoint": sha256} for row in rows}
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    kept = {(row["of"], row["metric"]): row for row in old if row["checkpoint"] == sha256}
+    checkpoint.write_aside(path, (json.dumps(list((kept | new).values()), indent=1) + "\n").encode())
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dcgan.evaluate", description=__doc__.split(":")[0] + ".")
+    parser.add_argument(
+        "targets",
+        nargs="+",
+        type=Path,
+        metavar="TARGET",
+        help="a run of train_gan or train_dcnn, a bundle, or a folder or zip of pictures",
+    )
+    parser.add_argument("--data", default="", help="real pictures, as in training (default: those it was trained on)")
     parser.add_argument("--data-dir", default="", help="folder in which a named set is looked for first")
-    parser.add_argument("--referee", type=Path, help="a run of train_dcnn without --gan, to judge a generator")
-    args = parser.parse_args(argv)
-    is_run = (args.target / checkpoint.NAME).is_file()
+    parser.add_argument("--image-size", type=int, default=0, help="of a folder's pictures (default: the real ones')")
+    parser.add_argument(
+        "--referee",
+        type=Path,
+        help="whose features distances are taken in: a run of train_dcnn without --gan, a bundle or a referee.onnx "
+        "(default: models/DATA/referee.onnx, else CIFAR-10's)",
+    )
+    parser.add_argument("--n", type=int, help=f"pictures of each set (default: all unseen real ones, at most {MOST:,})")
+    parser.add_argument("--quick", action="store_true", help="distances alone: no neighbours, no search for copies")
+    parser.add_argument("--cas", action="store_true", help="also train a DCNN on the fakes, to recognise real pictures")
+    parser.add_argument("--cas-steps", type=int, default=DcnnConfig.steps, help="updates of it (default: %(default)s)")
+    parser.add_argument("--svm", action="store_true", help="also fit a linear SVM to the features of a run's critic")
+    parser.add_argument("--out", type=Path, help="append the rows to this file, as JSON lines")
+    parser.add_argument(
+        "--table",
+        action=argparse.BooleanOptionalAction,
+        default=sys.stdout.isatty(),
+        help="a Markdown table instead of JSON lines (default: where a person looks on)",
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = make_parser()
+    o = parser.parse_args(argv)
+    command = shlex.join(["python", "-m", "dcgan.evaluate", *(sys.argv[1:] if argv is None else argv)])
     try:
-        if is_run:
-            state = checkpoint.load(args.target)
-            rows = evaluate_run(state, args.data, args.data_dir, args.referee)
-        else:
-            bundle = Bundle(args.target)
-            rows = evaluate_bundle(bundle, args.data or data_of(bundle), args.data_dir)
+        evaluation = Evaluation(o)
+        for target in o.targets:
+            rows = [row | {"command": command} for row in evaluation.measure(target)]
+            if (target / checkpoint.NAME).is_file():
+                keep(target, rows)
+            lines = [json.dumps({"target": str(target)} | row) for row in rows]
+            print(f"{target}\n\n{measured(rows)}\n" if o.table else "\n".join(lines), flush=True)
+            if o.out:
+                with o.out.open("a", encoding="utf-8") as file:
+                    file.writelines(line + "\n" for line in lines)
     except (TrainingError, *SENTENCES) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    command = shlex.join(["python", "-m", "dcgan.evaluate", *(sys.argv[1:] if argv is None else argv)])
-    for line in rows:
-        print(json.dumps(line))
-    if is_run:
-        kept = [line | {"command": command, "checkpoint": state["sha256"]} for line in rows]
-        (args.target / "metrics.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def find_eyes(data: str, referee: Path | None = None) -> Eyes:
     """
     if referee is not None:
         return open_eyes(referee)
-    if data in NAMED_SETS and (MODELS / data / FILE).is_file():
+    if has_eyes(data):
         return open_eyes(MODELS / data / FILE)
     stand_in = MODELS / STAND_IN / FILE
     if not stand_in.is_file():
@@ -71,6 +71,11 @@ def find_eyes(data: str, referee: Path | None = None) -> Eyes:
         file=sys.stderr,
     )
     return open_eyes(stand_in)
+
+
+def has_eyes(data: str) -> bool:
+    """Whether this repository has a referee of the named set."""
+    return data in NAMED_SETS and (MODELS / data / FILE).is_file()
 
 
 def open_eyes(path: Path) -> Eyes:

@@ -1,15 +1,27 @@
-"""Figures are rows, a run and its bundle have the same ones, and each measure has its known values."""
+"""Figures are rows, a run and its bundle have the same ones, and any pictures are measured by the same command."""
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from dcgan import evaluate, metrics, train_dcnn
+from dcgan import evaluate, eyes, metrics, train_dcnn, yardstick
 from dcgan.config import RunConfig
 from export import to_onnx
+from export.card import measured
 from export.runtime import Bundle
+
+DISTANCES = set(yardstick.DISTANCES)
+NEIGHBOURS = {"precision", "recall", "density", "coverage"}
+COPIES = {"nearest_training_below_1st_percentile", "nearest_training_median_percentile"}
+
+
+@pytest.fixture(autouse=True)
+def few_patches(monkeypatch):
+    monkeypatch.setattr(metrics, "PATCHES", 1024)
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +31,13 @@ def referee_run(toy_pictures, tmp_path_factory):
     return out
 
 
-def rows_of(capsys, *argv) -> dict[tuple[str, str], dict]:
+def lines_of(capsys, *argv) -> list[dict]:
     evaluate.main([str(a) for a in argv])
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    return {(row["of"], row["metric"]): row for row in rows}
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def rows_of(capsys, *argv) -> dict[tuple[str, str], dict]:
+    return {(row["of"], row["metric"]): row for row in lines_of(capsys, *argv)}
 
 
 def refused(capsys, *argv) -> str:
@@ -53,12 +68,160 @@ def test_a_run_and_its_bundle_have_the_same_figures(toy_pictures, gan_run, dcnn_
     assert all(row["command"].startswith("python -m dcgan.evaluate") for row in stored)
 
 
-def test_a_generator_needs_a_referee(gan_run, capsys):
-    assert "--referee" in refused(capsys, gan_run)
+@pytest.fixture
+def measure(capsys, toy_pictures, referee_run):
+    """The rows of pictures against the toy ones, by metric."""
+
+    def measure(target, *more) -> dict[str, dict]:
+        found = rows_of(capsys, target, "--data", toy_pictures, "--referee", referee_run, *more)
+        return {metric: row for (of, metric), row in found.items() if of == "pictures"}
+
+    return measure
 
 
-def test_what_is_neither_run_nor_bundle_is_a_sentence(tmp_path, capsys):
-    assert "is not a bundle" in refused(capsys, tmp_path)
+def test_a_distance_is_beside_its_floor_and_ceilings_and_named_for_what_it_is(measure, toy_pictures):
+    rows = measure(toy_pictures / "test")
+    assert rows.keys() == DISTANCES | NEIGHBOURS | COPIES | {"recognised_as_asked"}
+    for metric in DISTANCES:
+        assert {"floor", "ceilings", "n", "in", "command"} <= rows[metric].keys()
+        assert rows[metric]["ceilings"].keys() == yardstick.HARMS.keys()
+    for row in rows.values():
+        assert row["n"] == 64
+        assert row["on"] == "pictures of test, against shapes test"
+        assert "fid" not in row["metric"]
+    assert rows["frechet_distance"]["in"].startswith("features of the DCNN of shapes (sha256 ")
+
+
+def test_real_pictures_are_no_distance_from_themselves(measure, toy_pictures):
+    rows = measure(toy_pictures / "test")
+    assert rows["frechet_distance"]["value"] == pytest.approx(0, abs=1e-6)
+    assert rows["sliced_wasserstein_distance"]["value"] == 0
+    assert rows["precision"]["value"] == rows["recall"]["value"] == rows["coverage"]["value"] == 1
+    assert rows["recognised_as_asked"]["value"] == rows["recognised_as_asked"]["real"]
+    assert rows["nearest_training_median_percentile"]["value"] == pytest.approx(50, abs=2)
+
+
+def test_training_pictures_are_the_floor_and_are_known_for_copies(measure, toy_pictures):
+    rows = measure(toy_pictures / "train")
+    assert rows["nearest_training_below_1st_percentile"]["value"] == 1
+    assert rows["nearest_training_below_1st_percentile"]["real"] < 0.05
+    for metric in DISTANCES:
+        assert rows[metric]["value"] == pytest.approx(rows[metric]["floor"], rel=1e-4)
+
+
+def test_pictures_are_in_any_order_and_a_zip_will_do(measure, toy_pictures, tmp_path):
+    with zipfile.ZipFile(tmp_path / "theirs.zip", "w") as archive:
+        for path in sorted((toy_pictures / "test").rglob("*.png"), reverse=True):
+            archive.write(path, path.name if path.parent.name == "disc" else f"x{path.name}")
+    rows = measure(tmp_path / "theirs.zip")
+    assert rows["frechet_distance"]["value"] == pytest.approx(0, abs=1e-6)
+    assert "recognised_as_asked" not in rows  # they do not say what they show
+
+
+def test_one_class_alone_costs_distance_and_coverage(measure, toy_pictures, tmp_path):
+    for path in sorted((toy_pictures / "test" / "disc").iterdir()):
+        with Image.open(path) as picture:
+            for turned in (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
+                turned.save(tmp_path / f"{len(list(tmp_path.iterdir()))}.png")
+    rows = measure(tmp_path)
+    assert rows["frechet_distance"]["value"] > rows["frechet_distance"]["floor"]
+    assert rows["coverage"]["value"] < 0.9 * rows["coverage"]["real"]
+
+
+def test_fewer_pictures_are_compared_with_as_few(measure, toy_pictures):
+    assert {row["n"] for row in measure(toy_pictures / "test" / "disc", "--quick").values()} == {32}
+    assert {row["n"] for row in measure(toy_pictures / "test", "--n", "20", "--quick").values()} == {20}
+    assert measure(toy_pictures / "test", "--quick").keys() == DISTANCES | {"recognised_as_asked"}
+
+
+def test_where_sets_are_too_small_it_is_a_sentence(toy_pictures, referee_run, tmp_path, capsys):
+    given = ["--data", toy_pictures, "--referee", referee_run]
+    assert "only 64 pictures" in refused(capsys, toy_pictures / "test", *given, "--n", "65")
+    assert "from 10 pictures on; there are 3" in refused(capsys, toy_pictures / "test", *given, "--n", "3")
+    assert "holds no pictures" in refused(capsys, tmp_path, *given)
+    assert "--n 0" in refused(capsys, toy_pictures, *given, "--n", "0")
+
+
+def test_several_targets_share_the_floor_and_go_into_one_file(toy_pictures, gan_run, referee_run, tmp_path, capsys):
+    run = shutil.copytree(gan_run, tmp_path / "run")
+    given = ["--data", toy_pictures, "--referee", referee_run, "--quick", "--out", tmp_path / "rows.jsonl"]
+    lines = lines_of(capsys, run, toy_pictures / "test", *given)
+    assert [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()] == lines
+    assert {line["target"] for line in lines} == {str(run), str(toy_pictures / "test")}
+    floors = {line["floor"] for line in lines if line["metric"] == "frechet_distance"}
+    assert len(floors) == 1
+    assert all("rows.jsonl" in line["command"] for line in lines)
+
+
+def test_a_run_keeps_its_rows_as_long_as_its_checkpoint(gan_run, referee_run, tmp_path, capsys):
+    run = shutil.copytree(gan_run, tmp_path / "run")
+    other = {"of": "generator", "metric": "recall", "value": 0.5, "n": 9, "on": "x", "command": "y", "checkpoint": "z"}
+    (run / "metrics.json").write_text(json.dumps([other]))
+    rows_of(capsys, run, "--referee", referee_run)
+    whole = json.loads((run / "metrics.json").read_text())
+    assert "z" not in {row["checkpoint"] for row in whole}  # of an earlier checkpoint
+    rows_of(capsys, run, "--referee", referee_run, "--quick", "--n", "20")
+    both = json.loads((run / "metrics.json").read_text())
+    assert {row["metric"] for row in both} == {row["metric"] for row in whole} >= DISTANCES | NEIGHBOURS
+    assert {row["n"] for row in both if row["metric"] in DISTANCES} == {20}
+    assert {row["n"] for row in both if row["metric"] in NEIGHBOURS} == {64}
+
+
+def test_fakes_are_asked_for_in_the_proportions_of_the_real_pictures(gan_run, toy_pictures):
+    generator = evaluate.torch_player(evaluate.checkpoint.load(gan_run))
+    real = evaluate.load(RunConfig(data=str(toy_pictures)), "test")
+    np.testing.assert_array_equal(evaluate.labels_like(generator, real[10:50]), real.labels[10:50].numpy())
+
+
+def test_without_eyes_it_is_a_sentence(gan_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(eyes, "MODELS", tmp_path)
+    assert "--referee" in refused(capsys, shutil.copytree(gan_run, tmp_path / "run"))
+
+
+def test_what_cannot_be_measured_is_a_sentence(tmp_path, toy_pictures, capsys):
+    assert "neither a run nor a bundle" in refused(capsys, tmp_path)
+    assert "name with --data the real ones" in refused(capsys, toy_pictures)
+    assert "There is no" in refused(capsys, tmp_path / "nothing")
+
+
+def test_a_table_has_every_figure_beside_what_it_is_read_against(measure, toy_pictures):
+    rows = measure(toy_pictures / "train", "--quick")
+    printed = measured(list(rows.values()))
+    for row in rows.values():
+        assert f"{row['value']:.4g}" in printed
+    line = next(line for line in printed.splitlines() if "frechet_distance" in line)
+    assert f"real pictures {rows['frechet_distance']['floor']:.4g}; after JPEG 50 " in line
+    assert "features of the DCNN of shapes" in line
+
+
+def test_what_is_learnt_from_real_pictures_is_a_score(measure, toy_pictures):
+    row = measure(toy_pictures / "train", "--quick", "--cas", "--cas-steps", "8")["classification_accuracy_score"]
+    assert 0.3 < row["value"] <= 1
+    assert row["on"] == "shapes test; learnt in 8 steps from 128 pictures of train"
+    assert row["real"] == pytest.approx(measure(toy_pictures / "test", "--quick")["recognised_as_asked"]["real"])
+
+
+def test_a_generator_teaches_and_its_critic_is_read(gan_run, referee_run, tmp_path, monkeypatch, capsys):
+    run = shutil.copytree(gan_run, tmp_path / "run")
+    monkeypatch.setattr(evaluate, "TAUGHT", 100)
+    more = ["--quick", "--cas", "--cas-steps", "4", "--svm"]
+    rows = rows_of(capsys, run, "--referee", referee_run, *more)
+    score = rows["generator", "classification_accuracy_score"]
+    assert score["on"] == "shapes test; learnt in 4 steps from 100 fakes of unused seeds"
+    svm = rows["critic", "linear_svm_accuracy"]
+    assert svm["value"] > 0.6
+    assert svm["n"] == 64
+    assert "learnt from 117 training pictures" in svm["on"]
+    assert " features of all layers of the critic, which learnt with labels" in svm["in"]
+
+
+def test_pictures_without_classes_teach_none(toy_pictures, referee_run, tmp_path, capsys):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for i, path in enumerate(sorted((toy_pictures / "test").rglob("*.png"))):
+        shutil.copy(path, flat / f"{i}.png")
+    given = ["--data", toy_pictures, "--referee", referee_run, "--quick", "--cas"]
+    assert "--cas needs pictures of the classes of shapes test" in refused(capsys, flat, *given)
 
 
 def test_a_bundle_of_a_folder_asks_for_the_folder(toy_bundle, capsys):
