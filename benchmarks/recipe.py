@@ -2,11 +2,11 @@
 
 Without --table it trains what has no row yet, one training after another, and adds a row for each to recipe.jsonl:
 
-    python benchmarks/recipe.py --data fashion-mnist --images 300000 --seeds 0 1 2 paper modern
+    python benchmarks/recipe.py --data fashion-mnist --images 300000 --seeds 0 1 2 --test paper modern
 
-A row's distance is to the pictures that training held back, in the features of the referee: choices are made on it. With
---test, each run is also measured by `python -m dcgan.evaluate` on the official test pictures; no choice is made on that.
-Every variant has the averaged generator, the generator's width and the images shown in common.
+A row's distance is to the pictures that training held back, in the features of the referee: choices are made on it.
+With --test, each run is also measured by `python -m dcgan.evaluate` on the official test pictures; no choice is made on
+that. Every variant has the averaged generator, the generator's width and the number of real images in common.
 """
 
 import argparse
@@ -19,19 +19,24 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dcgan import checkpoint
 from dcgan.config import GanConfig, from_args, make_parser
 
+ROOT = Path(__file__).resolve().parent.parent
+TICK = 37_500  # images between two looks at the held-back pictures
 ROWS = Path(__file__).with_name("recipe.jsonl")
-PENALTIES = "--loss relativistic --critic-norm none --penalty-every 4 --augment adaptive --batch 64"
-SPECTRAL = "--loss hinge --critic-norm spectral --r1 0 --r2 0 --augment none --batch 64"
+PENALTIES = "--batch 64 --loss relativistic --critic-norm none --critic-extra 0 --penalty-every 4 --beta1 0.5"
+SPECTRAL = "--batch 64 --loss hinge --critic-norm spectral --r1 0 --r2 0 --augment none --beta1 0"
 VARIANTS = {
     "paper": "--preset paper",
     "modern": "--preset modern",
     "paper, batch 64": "--preset paper --batch 64",
+    "pairs, R1 and R2": f"{PENALTIES} --r1 1 --r2 1 --lr-g 2e-4 --lr-d 2e-4",
+    "pairs, R1 and R2, faster": f"{PENALTIES} --r1 1 --r2 1 --lr-g 1e-3 --lr-d 5e-4",
+    "pairs, weaker R1 and R2, faster": f"{PENALTIES} --r1 0.3 --r2 0.3 --lr-g 1e-3 --lr-d 1e-3",
+    "hinge, spectral": f"{SPECTRAL} --critic-extra 0 --lr-g 1e-3 --lr-d 1e-3",
+    "hinge, spectral, deeper critic": f"{SPECTRAL} --critic-extra 1 --lr-g 1e-3 --lr-d 1e-3",
 }
 TESTED = ("frechet_distance", "precision", "recall", "density", "coverage", "recognised_as_asked")
 
@@ -45,16 +50,19 @@ def train(variant: str, data: list[str], images: int, seed: int, test: bool) -> 
     options = [*VARIANTS[variant].split(), *data, "--seed", str(seed)]
     name = "".join(letter if letter.isalnum() else "-" for letter in variant)
     c = config([*options, "--out", "run"])
-    out = ROOT / "runs" / "recipe" / f"{Path(c.data).stem}-{images}-{name}-{seed}"
-    steps = round(images / c.real_batch)
-    options += ["--out", str(out), "--steps", str(steps), "--tick", str(max(1, steps // 8))]
+    out = ROOT / "runs" / "recipe" / f"{Path(c.data).stem}-{name}-{seed}"
+    steps, tick = round(images / c.real_batch), round(TICK / c.real_batch)
+    options += ["--out", str(out), "--steps", str(steps), "--tick", str(tick)]
     subprocess.run([sys.executable, "-m", "dcgan.train_gan", *options], cwd=ROOT, check=True)
     state = checkpoint.load(out)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    log = [line for line in log if line["step"] <= steps]
     row = {"data": c.data, "images": images, "variant": variant, "options": VARIANTS[variant], "seed": seed}
-    row |= {"width": c.width, "distance": log[-1]["distance"], "best": min(line["distance"] for line in log)}
-    row |= {"diversity": log[-1]["diversity"], "images_per_second": float(np.median([x["images_per_second"] for x in log]))}
-    row |= {"precision": c.precision, **state["made"], "sha256": state["sha256"]}
+    row |= {"width": c.width, "precision": c.precision, "distance": log[-1]["distance"]}
+    row |= {"diversity": log[-1]["diversity"]}
+    row |= {name: state["made"][name] for name in ("device", "torch", "date")}
+    if test and state["step"] != steps:
+        sys.exit(f"{out} has gone on to step {state['step']}; --test needs it at step {steps}.")
     return row | ({"test": measure(out, c)} if test else {})
 
 
@@ -64,6 +72,13 @@ def measure(out: Path, c: GanConfig) -> dict:
     subprocess.run([sys.executable, "-m", "dcgan.evaluate", str(out), *where], cwd=ROOT, check=True)
     rows = json.loads((out / "metrics.json").read_text())
     return {row["metric"]: row["value"] for row in rows if row["metric"] in TESTED}
+
+
+def keep(row: dict) -> None:
+    """Adds the row, in place of an earlier one of the same training."""
+    what = ("data", "images", "variant", "seed", "width", "precision")
+    others = [old for old in read_rows() if any(old[name] != row[name] for name in what)]
+    ROWS.write_text("".join(json.dumps(each) + "\n" for each in [*others, row]))
 
 
 def read_rows() -> list[dict]:
@@ -84,14 +99,14 @@ def print_tables(rows: list[dict]) -> None:
     for (data, images, width), variants in tables.items():
         print(f"\n**{data}, {images:,} real images, width {width}**\n")
         tested = [m for m in TESTED if any(m in row.get("test", {}) for rows in variants.values() for row in rows)]
-        head = ["variant", "seeds", "distance, held-back", *(f"{m}, test" for m in tested), "images/s", "options"]
+        head = ["variant", "seeds", "distance, held-back", *(f"{m}, test" for m in tested), "options"]
         print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
         for variant, found in sorted(variants.items(), key=lambda item: np.mean([r["distance"] for r in item[1]])):
             cells = [variant, str(len(found)), mean_and_spread([r["distance"] for r in found])]
             for m in tested:
                 values = [r["test"][m] for r in found if m in r.get("test", {})]
                 cells.append(mean_and_spread(values) if values else "")
-            cells += [f"{np.median([r['images_per_second'] for r in found]):.0f}", f"`{found[0]['options']}`"]
+            cells.append(f"`{found[0]['options']}`")
             print("| " + " | ".join(cells) + " |")
 
 
@@ -114,10 +129,7 @@ def main() -> None:
         data += ["--data-dir", args.data_dir] if args.data_dir else []
         for seed in args.seeds:
             for variant in args.variants or VARIANTS:
-                row = train(variant, data, args.images, seed, args.test)
-                if row["sha256"] not in {known["sha256"] for known in read_rows() if "test" in known or not args.test}:
-                    with ROWS.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                keep(train(variant, data, args.images, seed, args.test))
     print_tables(read_rows())
 
 
