@@ -37,6 +37,7 @@ from export.runtime import DCNN, MANIFEST, SENTENCES, Bundle, Generator
 
 MOST = 10_000  # pictures of each set that are compared, where --n does not say
 TAUGHT = 50_000  # fakes at most that a DCNN learns from, for --cas
+PROBES = {"cas": "classification_accuracy_score", "svm": "linear_svm_accuracy"}
 MEMORY = 512  # MB of each set of pictures that are kept in memory
 
 
@@ -284,7 +285,7 @@ class Evaluation:
         value = probes.classification_accuracy(fakes, yardstick.unseen, c, pick_device("auto"))
         on = f"{yardstick.name}; learnt in {c.steps:,} steps from {len(fakes):,} {what}"
         more = {"real": rounded(yardstick.accuracy)} if yardstick.knows_classes else {}
-        return make_row(of, "classification_accuracy_score", value, yardstick.n, on, **more)
+        return make_row(of, PROBES["cas"], value, yardstick.n, on, **more)
 
     def measure_critic(self, state: dict, c: RunConfig) -> dict:
         """Radford, Metz and Chintala 2015, section 5.1."""
@@ -301,7 +302,7 @@ class Evaluation:
             f"the best of {len(probes.STRENGTHS)} on {len(validation):,} held back"
         )
         seen = f"{width:,} features of all layers of the critic, which learnt {'with' if classes else 'without'} labels"
-        return make_row("critic", "linear_svm_accuracy", value, len(test), on, **{"in": seen})
+        return make_row("critic", PROBES["svm"], value, len(test), on, **{"in": seen})
 
 
 def check_classes(classes: tuple[str, ...], yardstick: Yardstick) -> None:
@@ -363,6 +364,9 @@ def main(argv: list[str] | None = None) -> None:
         evaluation = Evaluation(o)
         for target in o.targets:
             rows = [row | {"command": command} for row in evaluation.measure(target)]
+            for flag, metric in PROBES.items():
+                if getattr(o, flag) and metric not in {row["metric"] for row in rows}:
+                    print(f"--{flag} does not apply to {target}.", file=sys.stderr)
             if (target / checkpoint.NAME).is_file():
                 keep(target, rows)
             lines = [json.dumps({"target": str(target)} | row) for row in rows]

@@ -147,8 +147,10 @@ def manifold_of(features: np.ndarray, k: int = NEIGHBOURS) -> Manifold:
     """Raises ValueError where there are not more than k rows."""
     if len(features) <= k:
         raise ValueError(f"{k} neighbours need more than {k} rows; there are {len(features)}.")
-    radii = [np.partition(d, k, axis=1)[:, k] for _, d in squared_distances(features, features)]  # place 0 is itself
-    return Manifold(features, np.concatenate(radii), k)
+    radii = np.empty(len(features), features.dtype)
+    for rows, d in squared_distances(features, features):
+        radii[rows] = np.partition(d, k, axis=1)[:, k]  # place 0 is the picture itself
+    return Manifold(features, radii, k)
 
 
 def precision_recall_density_coverage(real: Manifold, fake: Manifold) -> dict[str, float]:

@@ -118,8 +118,8 @@ class Yardstick:
         fewest = 2 * metrics.NEIGHBOURS
         if min(n, len(unseen), len(training)) < fewest:
             raise TrainingError(
-                f"Sets of pictures are compared from {fewest} pictures on; there are {min(n, len(unseen))}, "
-                f"{len(unseen)} unseen real ones and {len(training)} to train on."
+                f"Sets are compared from {fewest} pictures on: {n} are to be measured, {len(unseen)} real ones are "
+                f"unseen, and {len(training)} are there to train on."
             )
         self.n = min(n, len(unseen), len(training))
         self.unseen, self.training, self.eyes, self.quick = sample(unseen, self.n), training, eyes, quick

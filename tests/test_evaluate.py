@@ -137,7 +137,7 @@ def test_fewer_pictures_are_compared_with_as_few(measure, toy_pictures):
 def test_where_sets_are_too_small_it_is_a_sentence(toy_pictures, referee_run, tmp_path, capsys):
     given = ["--data", toy_pictures, "--referee", referee_run]
     assert "only 64 pictures" in refused(capsys, toy_pictures / "test", *given, "--n", "65")
-    assert "from 10 pictures on; there are 3" in refused(capsys, toy_pictures / "test", *given, "--n", "3")
+    assert "from 10 pictures on: 3 are to be measured" in refused(capsys, toy_pictures / "test", *given, "--n", "3")
     assert "holds no pictures" in refused(capsys, tmp_path, *given)
     assert "--n 0" in refused(capsys, toy_pictures, *given, "--n", "0")
 
@@ -213,6 +213,12 @@ def test_a_generator_teaches_and_its_critic_is_read(gan_run, referee_run, tmp_pa
     assert svm["n"] == 64
     assert "learnt from 117 training pictures" in svm["on"]
     assert " features of all layers of the critic, which learnt with labels" in svm["in"]
+
+
+def test_a_probe_that_does_not_apply_is_named(toy_pictures, referee_run, capsys):
+    given = ["--data", toy_pictures, "--referee", referee_run, "--quick", "--svm"]
+    evaluate.main([str(a) for a in [toy_pictures / "test", *given]])
+    assert "--svm does not apply to" in capsys.readouterr().err
 
 
 def test_pictures_without_classes_teach_none(toy_pictures, referee_run, tmp_path, capsys):
