@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dcgan.parallel import drawn
+
 MOST = 0.8  # above it, augmentations leak into the generated pictures (Karras et al. 2020, section 2.2)
 TARGET = 0.5  # of overfitting; Karras et al. 2020, section 3.1, hold r_v at one half
 PACE = 100_000  # real pictures in which p may go from 0 to 1
@@ -17,15 +19,15 @@ PACE = 100_000  # real pictures in which p may go from 0 to 1
 
 def happens(p: float, images: Tensor) -> Tensor:
     """Whether it happens, for each of N images: bool N,1,1,1."""
-    return torch.rand(len(images), 1, 1, 1, device=images.device) < p
+    return drawn(lambda n: torch.rand(n, 1, 1, 1, device=images.device), len(images)) < p
 
 
 def colour(images: Tensor, p: float) -> Tensor:
     """Brightness by up to half of white, saturation from 0 to 2 times, contrast from half to three halves."""
 
     def amount(low: float, high: float, neutral: float) -> Tensor:
-        drawn = torch.rand(len(images), 1, 1, 1, device=images.device) * (high - low) + low
-        return torch.where(happens(p, images), drawn, neutral).to(images.dtype)
+        some = drawn(lambda n: torch.rand(n, 1, 1, 1, device=images.device), len(images)) * (high - low) + low
+        return torch.where(happens(p, images), some, neutral).to(images.dtype)
 
     images = images + amount(-0.5, 0.5, 0.0)
     grey = images.mean(1, keepdim=True)
@@ -38,7 +40,8 @@ def translate(images: Tensor, p: float) -> Tensor:
     """Moved by up to an eighth of a side, along both axes; black (-1) moves in."""
     n, _, size, _ = images.shape
     reach = max(1, size // 8)
-    offset = torch.randint(-reach, reach + 1, (n, 2), device=images.device) * happens(p, images).view(n, 1)
+    offset = drawn(lambda n: torch.randint(-reach, reach + 1, (n, 2), device=images.device), n)
+    offset = offset * happens(p, images).view(n, 1)
     padded = F.pad(images, (reach,) * 4, value=-1.0)
     along = torch.arange(size, device=images.device) + reach
     rows, columns = along + offset[:, :1], along + offset[:, 1:]
@@ -49,7 +52,7 @@ def translate(images: Tensor, p: float) -> Tensor:
 def cut_out(images: Tensor, p: float) -> Tensor:
     """A square of half a side, anywhere, becomes grey (0)."""
     n, _, size, _ = images.shape
-    centre = torch.randint(0, size, (n, 2, 1), device=images.device)
+    centre = drawn(lambda n: torch.randint(0, size, (n, 2, 1), device=images.device), n)
     near = (torch.arange(size, device=images.device) - centre).abs() * 4 <= size  # N,2,S
     square = (near[:, 0, :, None] & near[:, 1, None, :]).unsqueeze(1)
     return images.masked_fill(square & happens(p, images), 0.0)

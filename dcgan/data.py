@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from dcgan.config import RunConfig, image_sizes_up_to
 from dcgan.named import NAMED_SETS, DataError, cache_folder
+from dcgan.parallel import share
 from dcgan.pixels import fit, to_images
 from export.pictures import FORMATS, SUFFIXES, PictureError, read_picture
 
@@ -110,11 +111,12 @@ class Batches:
     """The batches of a training, by number: images N,C,S,S in [-1, 1] and labels N (or None) on the pictures' device.
 
     What is in a batch depends on the seed and its number alone: a run that stops goes on with the same ones, and those
-    to come can be read ahead while the networks learn. Drawn with replacement.
+    to come can be read ahead while the networks learn. Drawn with replacement. Of n pictures, a process among several
+    gets its share.
     """
 
     def __init__(self, pictures: Pictures, n: int, seed: int):
-        self.pictures, self.n, self.seed = pictures, n, seed
+        self.pictures, self.n, self.seed, self.share = pictures, n, seed, share(n)
         self.reader = ThreadPoolExecutor(1) if isinstance(pictures.images, Mapped) else None
         self.read_ahead: dict[int, Future] = {}
 
@@ -130,7 +132,8 @@ class Batches:
 
     def draw(self, number: int) -> Tensor:
         """Which pictures are in a batch: int64 N."""
-        return torch.from_numpy(np.random.default_rng([self.seed, number]).integers(len(self.pictures), size=self.n))
+        i = np.random.default_rng([self.seed, number]).integers(len(self.pictures), size=self.n)
+        return torch.from_numpy(i[self.share])
 
     def read(self, number: int) -> tuple[Tensor, Tensor | None]:
         images, labels = self.pictures.images, self.pictures.labels

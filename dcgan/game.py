@@ -15,6 +15,7 @@ from dcgan.augment import Augment, overfitting
 from dcgan.config import GanConfig
 from dcgan.losses import GAN_LOSSES, gradient_penalty
 from dcgan.models import make_gan
+from dcgan.parallel import average_gradients, mean, normalise_globally, share
 from dcgan.run import Losses, autocast
 
 Batch = tuple[Tensor, Tensor | None]  # images N,C,S,S in [-1, 1], label N
@@ -37,7 +38,8 @@ class Game:
         unseen: Callable[[int], Batch],
     ):
         self.c, self.device, self.real, self.unseen = c, device, real, unseen
-        self.G, self.D = (net.to(device, memory_format=torch.channels_last) for net in make_gan(c, classes))
+        networks = map(normalise_globally, make_gan(c, classes))
+        self.G, self.D = (net.to(device, memory_format=torch.channels_last) for net in networks)
         self.G_ema = copy.deepcopy(self.G).requires_grad_(False)
         self.augment = Augment(1.0 if c.augment == "always" else 0.0)
         fused = device.type != "mps"
@@ -66,7 +68,8 @@ class Game:
 
     def generate(self, label: Tensor | None) -> Tensor:
         with autocast(self.c, self.device):
-            return self.G(torch.randn(self.c.batch, self.c.latent_dim, device=self.device), label)
+            z = torch.randn(self.c.batch, self.c.latent_dim, device=self.device)
+            return self.G(z[share(self.c.batch)], label)
 
     def judge(self, images: Tensor, label: Tensor | None) -> Tensor:
         """The critic's logits N of images as it sees them."""
@@ -90,6 +93,7 @@ class Game:
             loss = loss + penalty * (self.c.penalty_every / 2)
         self.D_opt.zero_grad()
         loss.backward()
+        average_gradients(self.D)
         self.D_opt.step()
         return losses
 
@@ -103,6 +107,7 @@ class Game:
         loss = self.loss.generator(*fooled) if self.loss.paired else self.loss.generator(fooled)
         self.G_opt.zero_grad()
         loss.backward()
+        average_gradients(self.G)
         self.G_opt.step()
         self.D.requires_grad_(True)
         return {"G_loss": loss.detach()}
@@ -111,8 +116,8 @@ class Game:
         """Augments more where held-back pictures fare worse with the critic than those that it learns from."""
         with torch.no_grad():
             unseen = self.judge(*self.unseen(step)).mean()
-        seen = WATCH_EVERY * self.c.real_batch
-        self.augment.follow(overfitting(losses["D_real"], unseen, losses["D_fake"]), seen)
+        training, unseen, fake = mean(torch.stack([losses["D_real"], unseen, losses["D_fake"]]))
+        self.augment.follow(overfitting(training, unseen, fake), WATCH_EVERY * self.c.real_batch)
 
 
 def average(G_ema: nn.Module, G: nn.Module, decay: float, step: int) -> None:

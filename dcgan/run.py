@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from dcgan import checkpoint
+from dcgan import checkpoint, parallel
 from dcgan.config import RunConfig, TrainingError
 from dcgan.data import Mapped, Pictures
 
@@ -30,14 +30,18 @@ def pick_device(name: str) -> torch.device:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise TrainingError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
+    parallel.check_device(torch.device(name))
     return torch.device(name)
 
 
 def describe(device: torch.device) -> str:
-    """The machine in words, for cards: "NVIDIA H100" or "2 CPU threads (x86_64)"."""
+    """The machine in words, for cards: "NVIDIA H100", "8 x NVIDIA H100" or "2 CPU threads (x86_64)"."""
+    name = str(device)
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads ({platform.machine()})" if device.type == "cpu" else str(device)
+        name = torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        name = f"{torch.get_num_threads()} CPU threads ({platform.machine()})"
+    return f"{parallel.world()} x {name}" if parallel.world() > 1 else name
 
 
 def introduce(pictures: Pictures, training: int, device: torch.device) -> None:
@@ -75,7 +79,7 @@ class Run:
             (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise TrainingError(f"--out {c.out}: the folder cannot be made ({error.strerror}).") from error
-        self.events = self.open_events() if c.tensorboard else None
+        self.events = self.open_events() if c.tensorboard and parallel.is_first() else None
 
     def open_events(self):
         try:
@@ -108,6 +112,8 @@ class Run:
 
     def forget_after(self, step: int) -> None:
         """Drops log lines of steps that were lost with a killed run: they are about to be made again."""
+        if not parallel.is_first():
+            return
         lines = self.log_path.read_text().splitlines() if self.log_path.exists() else []
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
         if kept != lines:
@@ -162,6 +168,10 @@ def train(
     Raises TrainingError, with the last good checkpoint in place, when a loss is no longer a number.
     """
     c, done = run.c, run.resume()
+    alike = (
+        "The processes do not see the same pictures or checkpoint: --data and --out must lead all to the same place."
+    )
+    parallel.check_alike((done, run.data.get("sha256")), alike)
     sums: Losses = {}
     began, since = time.perf_counter(), done
     bar = tqdm(
@@ -180,7 +190,7 @@ def train(
             bar.update(c.real_batch)
             if step % c.tick and step != c.steps:
                 continue
-            means = {name: total.item() / (step - since) for name, total in sums.items()}
+            means = {name: parallel.mean(total).item() / (step - since) for name, total in sums.items()}
             loss_is_finite = all(np.isfinite(mean) for mean in means.values())
             if not loss_is_finite or not run.is_finite():
                 kept = (
@@ -191,15 +201,16 @@ def train(
                     f"{what} stopped being a number between steps {since} and {step}; {kept}. "
                     "A smaller learning rate or --precision fp32 usually helps."
                 )
-            seconds = time.perf_counter() - began
-            run.made["seconds"] = round(run.made["seconds"] + seconds, 3)
-            more, pictures = report(step)
-            log = {"images": step * c.real_batch} | means | more
-            for alarm in alarms(log):
-                tqdm.write(f"Step {step:,}: {alarm}", file=sys.stderr)
-            rate = round((step - since) * c.real_batch / seconds, 1)
-            run.save(step, log | {"images_per_second": rate}, pictures)
-            bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
+            if parallel.is_first():
+                seconds = time.perf_counter() - began
+                run.made["seconds"] = round(run.made["seconds"] + seconds, 3)
+                more, pictures = report(step)
+                log = {"images": step * c.real_batch} | means | more
+                for alarm in alarms(log):
+                    tqdm.write(f"Step {step:,}: {alarm}", file=sys.stderr)
+                rate = round((step - since) * c.real_batch / seconds, 1)
+                run.save(step, log | {"images_per_second": rate}, pictures)
+                bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
             sums, began, since = {}, time.perf_counter(), step
 
 
@@ -220,7 +231,8 @@ def farewell(run: Run) -> Iterator[None]:
 def main(parser, start: Callable[[], None]) -> None:
     """The edge: our own errors become a sentence, Ctrl-C a promise; anything else is a bug and keeps its traceback."""
     try:
-        start()
+        with parallel.joined():
+            start()
     except TrainingError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt as stop:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dcgan import checkpoint
+from dcgan import checkpoint, parallel
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Batches, Pictures, hold_out, load
 from dcgan.losses import DCNN_LOSSES
@@ -98,6 +98,8 @@ def predict(network: DCNN, images: Tensor) -> tuple[Tensor | None, Tensor | None
 def train_dcnn(c: DcnnConfig) -> None:
     """Trains, or goes on training, the run in c.out. Raises TrainingError."""
     check(c)
+    if parallel.world() > 1:
+        raise TrainingError("train_dcnn trains in one process: start it with python, not with torchrun.")
     device = pick_device(c.device)
     pictures = load(c)
     c = resolve(c, pictures)

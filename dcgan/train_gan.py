@@ -17,6 +17,7 @@ from dcgan.data import Batches, Pictures, hold_out, load
 from dcgan.eyes import as_pixels, find_eyes
 from dcgan.game import Batch, Game
 from dcgan.metrics import Moments, frechet_distance
+from dcgan.parallel import is_first
 from dcgan.pixels import PixelGenerator
 from dcgan.run import Run, introduce, main, pick_device, train
 from dcgan.watch import Best, alarms, diversity
@@ -77,7 +78,7 @@ def train_gan(c: GanConfig) -> None:
             f"--validation {c.validation:g} holds no picture back, and --augment adaptive watches them."
         )
     introduce(pictures, len(training), device)
-    distance = distance_to(held_back, c, device)
+    distance = distance_to(held_back, c, device) if is_first() else None
     training, unseen = training.to(device), held_back.to(device)
 
     def batches_of(some: Pictures) -> Callable[[int], Batch]:
