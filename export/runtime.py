@@ -265,11 +265,15 @@ class Bundle:
     def critic(self) -> Critic:
         return Critic(self.folder)
 
+    @functools.cached_property
+    def referee(self) -> DCNN:
+        return DCNN(self.folder / "referee.onnx")
+
     def __repr__(self) -> str:
         return f"Bundle({str(self.folder)!r}): {', '.join(self.manifest['sha256'])}"
 
     def has(self, kind: str) -> bool:
-        """Whether the bundle has a model of this kind: generator, dcnn or critic."""
+        """Whether the bundle has this model: generator, critic, dcnn or referee."""
         return f"{kind}.onnx" in self.manifest["sha256"]
 
 

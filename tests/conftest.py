@@ -87,6 +87,34 @@ def toy_bundle(gan_run, dcnn_run, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def mixed_models(toy_bundle, toy_pictures, tmp_path_factory) -> Path:
+    """A folder of bundles that differ in what they have: `plain` has no classes, no DCNN and a licence against
+    commerce; `referee` is a referee alone; `shapes` is the toy bundle.
+    """
+    from dcgan import train_dcnn, train_gan
+    from export import to_onnx
+
+    models, runs = tmp_path_factory.mktemp("mixed-models"), tmp_path_factory.mktemp("mixed-runs")
+    toy = ["--data", str(toy_pictures), "--width", "8", "--batch", "16", "--steps", "2", "--tick", "1"]
+    licence = ["--licence", "non-commercial research only"]
+    train_gan.cli([*toy, *licence, "--no-conditional", "--latent-dim", "8", "--out", str(runs / "plain")])
+    train_dcnn.cli([*toy, "--out", str(runs / "referee")])
+    for name in ("plain", "referee"):
+        to_onnx.main([str(runs / name), "--out", str(models / name)])
+    shutil.copytree(toy_bundle, models / "shapes")
+    return models
+
+
+@pytest.fixture(scope="session")
+def mixed_server(mixed_models, tmp_path_factory) -> Iterator["Server"]:
+    """The page with those bundles."""
+    server = start_page(mixed_models, tmp_path_factory.mktemp("mixed-page"))
+    yield server
+    server.process.terminate()
+    server.process.wait(timeout=10)
+
+
 @dataclass
 class Server:
     """app.py in a process of its own."""

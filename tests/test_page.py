@@ -21,7 +21,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from export.runtime import DCNN, Generator
+from export.runtime import DCNN, Generator, forbids_commerce
 
 
 @pytest.fixture(scope="module")
@@ -336,6 +336,71 @@ def test_many_sheets_do_not_fill_the_memory(client, page_server):
     assert int(resident.split()[1]) < 400_000
 
 
+# --- bundles that have not everything ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mixed(mixed_server, tmp_path_factory) -> Client:
+    return Client(mixed_server.url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def test_a_bundle_without_classes_draws_and_says_what_its_licence_asks(mixed):
+    sheet, _, ran = generate(mixed, bundle="plain", count=3)
+    assert [p["label"] for p in sheet["pictures"]] == [None] * 3
+    assert "Not for commercial use" in sheet["notice"]
+    assert ran["licence"] in sheet["notice"]
+    assert not sheet["can_be_asked_about"]
+    assert "without classes" in refusal(mixed, "plain", "disc", "1", 1, api_name="/generate")
+    sheet = generate(mixed, bundle="shapes", count=1)[0]
+    assert sheet["notice"] is None
+    assert sheet["can_be_asked_about"]
+
+
+def test_a_bundle_says_what_it_does_not_have_and_which_other_has_it(mixed, toy_pictures):
+    picture = next(toy_pictures.rglob("*.png"))
+    answer = refusal(mixed, handle_file(str(picture)), "plain", api_name="/judge")
+    assert "plain does not tell real from fake: it has no DCNN; there is one in: shapes." in answer
+    answer = refusal(mixed, "referee", "each", "1", 4, api_name="/generate")
+    assert "referee draws no pictures: it has no generator; there is one in: plain, shapes." in answer
+    verdict, ran = mixed.predict(handle_file(str(picture)), None, api_name="/judge")
+    assert (verdict["bundle"], ran["model"].split("/")[0]) == ("shapes", "shapes")  # the first that can
+
+
+def test_every_bundle_is_described_whatever_it_has(mixed):
+    assert mixed.predict(api_name="/bundles") == ["plain", "referee", "shapes"]
+    plain, card = mixed.predict("plain", api_name="/describe")
+    assert plain["non_commercial"]
+    assert "Not for commercial use" in card
+    assert plain["progress"]["url"].endswith("plain/progress.webp")
+    assert plain["progress"]["steps"] == [1, 2]
+    assert plain["progress"]["url"] in card
+    referee, card = mixed.predict("referee", api_name="/describe")
+    assert referee["progress"] is referee["samples"] is None
+    assert referee["classes"] == ["cross", "disc"]
+    assert "## Use" not in card
+    assert mixed.predict(None, api_name="/describe")[0]["name"] == "plain"
+
+
+def test_models_open_when_they_are_first_asked_for(mixed_models):
+    code = """
+import app
+from ui.shelf import shelf
+def opened():
+    kinds = {"generator", "critic", "dcnn", "referee"}
+    return {name: sorted(set(vars(bundle)) & kinds) for name, bundle in shelf().items()}
+app.build()
+print(opened())
+shelf()["shapes"].generator
+print(opened())
+"""
+    environment = page_environment(mixed_models, mixed_models)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "{'plain': [], 'referee': [], 'shapes': []}",
+        "{'plain': [], 'referee': [], 'shapes': ['generator']}",
+    ]
+
+
 # --- damaged bundles -----------------------------------------------------------------------------------------------
 
 
@@ -366,9 +431,7 @@ def test_an_altered_model_is_told_of_and_the_other_bundles_work(toy_bundle, toy_
 
 
 def test_a_licence_against_commerce_is_seen():
-    from ui.models import NON_COMMERCIAL
-
     for licence in ("CC BY-NC 4.0", "non-commercial research only", "Noncommercial use"):
-        assert NON_COMMERCIAL.search(licence)
+        assert forbids_commerce(licence)
     for licence in ("MIT (Zalando SE)", "CC0-1.0", "no formal licence; cite Krizhevsky 2009"):
-        assert not NON_COMMERCIAL.search(licence)
+        assert not forbids_commerce(licence)

@@ -37,6 +37,21 @@ function figures(metrics) {
   return table("Measured", ["of", "metric", "value", "n", "on"], rows);
 }
 
+// It moves, so it can be closed; it stands closed for those who asked their system for less motion.
+function learning(p) {
+  const number = (n) => n.toLocaleString("en");
+  const seeds = `seeds ${p.seeds[0]} to ${p.seeds[1]}`;
+  const [first, last] = [p.steps[0], p.steps.at(-1)].map(number);
+  const words = `The pictures of ${seeds} while the generator learns, from step ${first} to step ${last}`;
+  return el(
+    "details",
+    { class: "learning", open: !matchMedia("(prefers-reduced-motion: reduce)").matches },
+    el("summary", {}, "How it learnt"),
+    el("img", { src: p.url, alt: words, loading: "lazy" }),
+    el("p", { class: "remark" }, `Always ${seeds}, at the steps ${p.steps.map(number).join(", ")}`),
+  );
+}
+
 function render() {
   const v = props.value;
   root.className = "bundle";
@@ -54,6 +69,7 @@ function render() {
       v.samples
         ? el("figure", { class: "samples" }, el("img", { src: v.samples, alt: "Pictures of the first seeds, not picked" }), el("figcaption", {}, "The first seeds, not picked"))
         : null,
+      v.progress ? learning(v.progress) : null,
       figures(v.metrics),
       table("Files", ["file", "size", "sha256"], v.files.map(file)),
     ].filter(Boolean),

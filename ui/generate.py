@@ -9,7 +9,7 @@ from export.latents import SEED_MAX, SeedError, parse_seed
 from export.pictures import contact_sheet, png_bytes
 from export.runtime import Bundle, Model
 from ui.sentences import speaks
-from ui.shelf import licence_of, names_with, take
+from ui.shelf import licence_of, names_with, notice_of, take
 from ui.widgets import Choice, Count, Download, Footer, PngDownload, Sheet, png_url
 
 MOST = 64  # pictures in one sheet
@@ -41,6 +41,8 @@ def generate(
         "model": generator.sha256,
         "seed": seeds[0],
         "label": EACH if one_class is None else names[0],
+        "notice": notice_of(shelved),
+        "can_be_asked_about": shelved.has("dcnn"),
         "pictures": [
             {"seed": s, "label": name, "png": png_url(p, recipe)}
             for s, name, p, recipe in zip(seeds, names, pixels, recipes, strict=True)

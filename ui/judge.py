@@ -11,7 +11,7 @@ from export.runtime import Bundle, ModelError, Verdict
 from ui.evidence import enlarge, paint
 from ui.generate import ran
 from ui.sentences import speaks
-from ui.shelf import example_files, names_with, take
+from ui.shelf import example_files, names_with, some_have, take
 from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
 
 EXAMPLES = 6  # of each kind
@@ -102,8 +102,8 @@ def examples_of(bundle: Bundle) -> list[Example]:
 
 @speaks
 def show_examples(bundle: str | None) -> dict:
-    """The examples of a bundle, small."""
-    examples = examples_of(take(bundle, "dcnn"))
+    """The examples of a bundle, small; none where no bundle could judge them."""
+    examples = examples_of(take(bundle, "dcnn")) if some_have("dcnn") else []
     return {"pictures": [{"caption": e.caption, "note": e.note, "png": png_url(e.pixels)} for e in examples]}
 
 
@@ -121,7 +121,7 @@ def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
 def take_generated(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
     """The picture that was chosen in the other tab, drawn again from its recipe: no detail is lost on the way."""
     recipe = event._data
-    bundle = take(recipe.get("bundle"))
+    bundle = take(recipe.get("bundle"), "dcnn")
     pixels = bundle.generator.draw([parse_seed(recipe.get("seed"))], recipe.get("label"))[0]
     return gr.Tabs(selected="judge"), bundle.name, pixels
 
@@ -143,7 +143,8 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
             bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1)
             examples = Sheet(label="Examples", detail=False, elem_id="examples")
         with gr.Column(min_width=300, scale=5):
-            verdict = VerdictView(label="Verdict", elem_id="verdict")
+            unable = None if some_have("dcnn") else {"unable": "None of the bundles here has a DCNN to ask."}
+            verdict = VerdictView(unable, label="Verdict", elem_id="verdict")
 
     what = {"inputs": [picture, bundle], "outputs": [verdict, footer], "show_progress": "hidden"}
     quiet = {"api_visibility": "private", "show_progress": "hidden"}

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from export.runtime import Bundle
+from export.runtime import Bundle, forbids_commerce
 from ui.sentences import speaks
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
 from ui.widgets import BundleView, Choice
-
-NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
 
 
 def list_bundles() -> list[str]:
@@ -27,20 +25,27 @@ def describe(bundle: str | None = None) -> tuple[dict, str]:
 
     bundle: a name of /bundles (empty: the first). Returns the facts, and the card as Markdown.
     """
-    shelved = take(bundle)
+    shelved = take(bundle, None)
     licence = licence_of(shelved)
     samples = shelved.folder / "samples.png"
     value = {
         "name": shelved.name,
         "data": facts_of(shelved).get("data", {}).get("name", ""),
         "licence": licence,
-        "non_commercial": bool(NON_COMMERCIAL.search(licence)),
+        "non_commercial": forbids_commerce(licence),
         "classes": facts_of(shelved).get("classes", []),
         "files": [file_facts(shelved, path.name) for path in offered_files(shelved) if path.parent == shelved.folder],
         "metrics": read_metrics(shelved.folder),
         "samples": address(samples) if samples.is_file() else None,
+        "progress": progress_of(shelved),
     }
     return value, card(shelved)
+
+
+def progress_of(bundle: Bundle) -> dict | None:
+    """The animation of the generator's training: its url, the seeds, and the step and milliseconds of each frame."""
+    progress = bundle.manifest.get("progress")
+    return progress and progress | {"url": address(bundle.folder / progress["file"])}
 
 
 def file_facts(bundle: Bundle, name: str) -> dict:

@@ -42,7 +42,7 @@ function tile(p, i) {
       "aria-label": words,
       title: words,
       onclick: () => choose(i, true),
-      ondblclick: () => props.detail && ask(p),
+      ondblclick: () => props.value.can_be_asked_about && ask(p),
     },
     el("img", { src: p.png, alt: "", draggable: "false" }),
     el("span", { class: "caption" }, captionOf(p)),
@@ -64,7 +64,9 @@ function showChosen(p) {
       { class: "about" },
       el("p", { class: "what" }, noteOf(p) || captionOf(p)),
       el("p", { class: "which" }, noteOf(p) ? captionOf(p) : ""),
-      el("button", { class: "primary", type: "button", onclick: () => ask(p) }, "Ask: real or fake?"),
+      props.value.can_be_asked_about
+        ? el("button", { class: "primary", type: "button", onclick: () => ask(p) }, "Ask: real or fake?")
+        : el("p", { class: "remark" }, `${props.value.bundle} has no DCNN that could be asked: real or fake?`),
       el("a", { class: "quiet", href: p.png, download: `${name.replace(/[^\w.-]+/g, "-")}.png` }, "Download this picture"),
     ),
   );
@@ -99,7 +101,9 @@ function render() {
     { class: "grid", role: "radiogroup", "aria-label": props.label ?? "Pictures", onkeydown: move },
     ...pictures.map(tile),
   );
-  root.replaceChildren(...[props.detail ? el("div", { class: "chosen", "aria-live": "polite" }) : heading, grid].filter(Boolean));
+  const notice = props.value.notice ? el("p", { class: "notice" }, props.value.notice) : null;
+  const beside = props.detail ? el("div", { class: "chosen", "aria-live": "polite" }) : heading;
+  root.replaceChildren(...[beside, grid, notice].filter(Boolean));
   if (props.detail) {
     choose(0, false);
     rememberInAddress(props.value);

@@ -5,7 +5,12 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from export.runtime import MANIFEST, Bundle, ModelError, find_bundles
+from export.runtime import MANIFEST, Bundle, ModelError, find_bundles, forbids_commerce
+
+WITHOUT = {
+    "generator": "draws no pictures: it has no generator",
+    "dcnn": "does not tell real from fake: it has no DCNN",
+}
 
 
 def models_folder() -> Path:
@@ -25,14 +30,25 @@ def names_with(kind: str) -> list[str]:
     return [name for name, bundle in shelf().items() if bundle.has(kind)] or list(shelf())
 
 
-def take(name: str | None, kind: str = "generator") -> Bundle:
-    """The bundle of this name; for None or "", the first that has a model of this kind. Raises ModelError."""
+def some_have(kind: str) -> bool:
+    """Whether any bundle has a model of this kind."""
+    return any(bundle.has(kind) for bundle in shelf().values())
+
+
+def take(name: str | None, kind: str | None = "generator") -> Bundle:
+    """The bundle of this name, which has a model of this kind (None: or has not); for None or "", the first such one.
+
+    Raises ModelError.
+    """
     bundles = shelf()
-    if not name:
-        return bundles[names_with(kind)[0]]
-    if str(name) not in bundles:
-        raise ModelError(f"There is no bundle {str(name)[:40]!r}; there are: {', '.join(bundles)}.")
-    return bundles[str(name)]
+    name = str(name or (names_with(kind) if kind else list(bundles))[0])
+    if name not in bundles:
+        raise ModelError(f"There is no bundle {name[:40]!r}; there are: {', '.join(bundles)}.")
+    if kind and not bundles[name].has(kind):
+        others = [other for other, bundle in bundles.items() if bundle.has(kind)]
+        instead = f"; there is one in: {', '.join(others)}" if others else ""
+        raise ModelError(f"The bundle {name} {WITHOUT[kind]}{instead}.")
+    return bundles[name]
 
 
 def offered_files(bundle: Bundle) -> list[Path]:
@@ -52,7 +68,7 @@ def address(path: Path) -> str:
 
 def facts_of(bundle: Bundle) -> dict:
     """The facts of the bundle's first model that can be opened, for what all of them share; {} if none can."""
-    for kind in ("generator", "dcnn", "critic"):
+    for kind in ("generator", "dcnn", "critic", "referee"):
         if bundle.has(kind):
             try:
                 return getattr(bundle, kind).facts
@@ -64,3 +80,12 @@ def facts_of(bundle: Bundle) -> dict:
 def licence_of(bundle: Bundle) -> str:
     """The licence of the pictures that a bundle was trained on."""
     return facts_of(bundle).get("data", {}).get("licence", "not stated")
+
+
+def notice_of(bundle: Bundle) -> str | None:
+    """What has to be said beside the pictures that a bundle draws, where their licence forbids commerce."""
+    licence = licence_of(bundle)
+    if not forbids_commerce(licence):
+        return None
+    name = facts_of(bundle)["data"].get("name", "pictures")
+    return f"Not for commercial use: these were drawn by a network that learnt from {name} (licence: {licence})."

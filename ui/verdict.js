@@ -48,10 +48,9 @@ function critic(score) {
 function render() {
   const v = props.value;
   root.className = "verdict";
-  if (!v) {
-    root.replaceChildren(
-      el("div", { class: "nothing" }, el("p", { class: "headline" }, "Real or fake?"), el("p", {}, "Give it a picture, or choose an example, and the answer stands here.")),
-    );
+  if (!v || v.unable) {
+    const why = v?.unable ?? "Give it a picture, or choose an example, and the answer stands here.";
+    root.replaceChildren(el("div", { class: "nothing" }, el("p", { class: "headline" }, "Real or fake?"), el("p", {}, why)));
     return;
   }
   const known = v.real !== null && v.real !== undefined;

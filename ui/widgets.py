@@ -135,7 +135,10 @@ class Sheet(Drawn):
     """Small pictures, sharply enlarged, of which one can be chosen. `detail`: also shows the chosen one large."""
 
     script = "sheet.js"
-    about = "bundle, model (sha256), seed, label, and pictures: a list of seed, label, png (a data URL, lossless)"
+    about = (
+        "bundle, model (sha256), seed, label, pictures: a list of seed, label, png (a data URL, lossless); notice "
+        "(what their licence asks to be said, or null), can_be_asked_about (whether the bundle has a DCNN)"
+    )
 
 
 class VerdictView(Drawn):
@@ -152,7 +155,10 @@ class BundleView(Drawn):
     """Files and figures of a bundle."""
 
     script = "bundle.js"
-    about = "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url)"
+    about = (
+        "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url), "
+        "progress (url of an animation of the training, seeds, steps and milliseconds of its frames; or null)"
+    )
 
 
 class Footer(Drawn):
