@@ -83,8 +83,14 @@ class GanConfig(RunConfig):
     batch: int = knob(64, "real pictures for each of the critic's updates, and as many fakes")
     steps: int = knob(24_000, "updates of the generator in all")
     ema: float = knob(0.999, "decay a step of the averaged generator, which is the one exported")
+    compile: bool = knob(False, "torch.compile both networks: meant for CUDA, tried on CPUs alone, where it is slower")
 
-    may_change = (*RunConfig.may_change, "steps", "preset")  # a GAN's run has no schedule: it may be trained on
+    may_change = (
+        *RunConfig.may_change,
+        "steps",
+        "preset",
+        "compile",
+    )  # a GAN's run has no schedule: it may be trained on
 
     @property
     def real_batch(self) -> int:
@@ -219,6 +225,8 @@ def check(c: RunConfig) -> None:
     require("seed", lambda n: 0 <= n <= SEED_MAX, f"seeds go from 0 to {SEED_MAX}")
     if getattr(c, "augment", "none") == "adaptive":
         require("validation", lambda x: x > 0, "--augment adaptive watches held-back pictures, so it must be above 0")
+    if getattr(c, "compile", False):
+        require("r1 r2", lambda x: x == 0, "--compile has no second derivatives, so it must be 0")
     if getattr(c, "gan", ()):
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if c.image_size:

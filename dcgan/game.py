@@ -16,7 +16,7 @@ from dcgan.config import GanConfig
 from dcgan.losses import GAN_LOSSES, gradient_penalty
 from dcgan.models import make_gan
 from dcgan.parallel import average_gradients, mean, normalise_globally, share
-from dcgan.run import Losses, autocast
+from dcgan.run import Losses, autocast, compile_networks
 
 Batch = tuple[Tensor, Tensor | None]  # images N,C,S,S in [-1, 1], label N
 WATCH_EVERY = 8  # steps between two looks at held-back pictures
@@ -46,6 +46,8 @@ class Game:
         self.G_opt = torch.optim.Adam(self.G.parameters(), c.lr_g, (c.beta1, c.beta2), fused=fused)
         self.D_opt = torch.optim.Adam(self.D.parameters(), c.lr_d, (c.beta1, c.beta2), fused=fused)
         self.loss = GAN_LOSSES[c.loss]
+        if c.compile:
+            compile_networks(device, self.G, self.D)
 
     @property
     def parts(self) -> dict:

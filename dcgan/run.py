@@ -1,8 +1,11 @@
 """A training run: a folder with checkpoint.pt, log.jsonl and pictures/, and the loop that fills and resumes it."""
 
 import contextlib
+import importlib.util
 import json
+import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +33,23 @@ def pick_device(name: str) -> torch.device:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise TrainingError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
-    parallel.check_device(torch.device(name))
-    return torch.device(name)
+    device = torch.device(name)
+    parallel.check_device(device)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # every batch has the same shape: the fastest kernel is kept
+    return device
+
+
+def compile_networks(device: torch.device, *networks: torch.nn.Module) -> None:
+    """Compiles each at its first call, in place. Raises TrainingError where there is nothing to compile with."""
+    if parallel.world() > 1:
+        raise TrainingError("--compile is for one process.")
+    compiler = os.environ.get("CXX", "g++")
+    if device.type == "cuda" and not importlib.util.find_spec("triton"):
+        raise TrainingError("--compile needs the package triton on CUDA.")
+    if device.type == "cpu" and not shutil.which(compiler):
+        raise TrainingError(f"--compile needs a C++ compiler, and there is no {compiler} here.")
+    for network in networks:
+        network.compile()
 
 
 def describe(device: torch.device) -> str:

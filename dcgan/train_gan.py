@@ -65,6 +65,23 @@ def distance_to(held_back: Pictures, c: GanConfig, device: torch.device) -> Call
     return distance
 
 
+def make_game(c: GanConfig, training: Pictures, held_back: Pictures, device: torch.device) -> Game:
+    """The game of a resolved configuration on these pictures, at its beginning."""
+
+    def batches_of(some: Pictures) -> Callable[[int], Batch]:
+        batches = Batches(some.to(device), c.batch, c.seed)
+
+        def batch(number: int) -> Batch:
+            images, label = batches(number)
+            return images.to(memory_format=torch.channels_last), label if c.conditional else None
+
+        return batch
+
+    torch.manual_seed(c.seed)
+    classes = len(training.classes) if c.conditional else 0
+    return Game(c, classes, device, batches_of(training), batches_of(held_back))
+
+
 def train_gan(c: GanConfig) -> None:
     """Trains, or goes on training, the run in c.out. Raises TrainingError."""
     check(c)
@@ -79,19 +96,7 @@ def train_gan(c: GanConfig) -> None:
         )
     introduce(pictures, len(training), device)
     distance = distance_to(held_back, c, device) if is_first() else None
-    training, unseen = training.to(device), held_back.to(device)
-
-    def batches_of(some: Pictures) -> Callable[[int], Batch]:
-        batches = Batches(some, c.batch, c.seed)
-
-        def batch(number: int) -> Batch:
-            images, label = batches(number)
-            return images.to(memory_format=torch.channels_last), label if c.conditional else None
-
-        return batch
-
-    torch.manual_seed(c.seed)
-    game = Game(c, len(data["classes"]), device, batches_of(training), batches_of(unseen))
+    game = make_game(c, training, held_back, device)
     best = Best(game.G_ema)
     K = game.G.classes
     grid_labels = label_of_seed(GRID_SEEDS, K) if K else None

@@ -475,6 +475,14 @@ def test_without_torch_one_sentence_says_what_to_install(trainer):
     assert done.stderr == "Training needs torch. Install it with: pip install -r requirements-train.txt\n"
 
 
+def test_what_cannot_be_compiled_is_a_sentence(toy, monkeypatch):
+    with pytest.raises(TrainingError, match=r"--r1 is 1\.0; --compile has no second derivatives, so it must be 0"):
+        train_gan(changed(toy, compile=True, r1=1.0))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(TrainingError, match=r"needs a C\+\+ compiler, and there is no no-such-compiler here"):
+        train_gan(changed(toy, compile=True))
+
+
 def test_bf16_trains_too(toy):
     train_gan(changed(toy, precision="bf16"))
     assert all(np.isfinite(line["D_loss"]) for line in log_of(toy.out))
