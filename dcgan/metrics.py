@@ -8,11 +8,9 @@ import numpy as np
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
 BLOCK = 1000  # pictures in a block of the kernel distance
 MOST_DISTANCES = 1 << 22  # held at once, of the N x M between two sets: 16 MB of float32
-PATCH, PATCHES, DIRECTIONS = (
-    7,
-    1 << 16,
-    128,
-)  # pixels a side, patches of a set at each size, directions they are seen from
+PATCH = 7  # pixels a side
+PATCHES = 1 << 15  # of a set at each size
+DIRECTIONS = 128  # from which patches are seen
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
