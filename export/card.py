@@ -102,7 +102,7 @@ def halves(facts: dict[str, dict]) -> str:
     moved = [
         f"`{key}` of `{file}` by at most {most:g}" + (" of 255 levels" if key == "pixels" else "")
         for file, f in facts.items()
-        for key, most in f["weights"].get("moved", {}).items()
+        for key, most in f.get("weights", {}).get("moved", {}).items()
     ]
     if not moved:
         return ""
@@ -136,12 +136,13 @@ def nearest(best: dict) -> str:
     return f"its pictures had the smallest Fréchet distance to {on} ({best['distance']:.4g})"
 
 
+def in_words(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def made_row(file: str, facts: dict) -> tuple:
     made = facts["made"]
-    settings = ", ".join(
-        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in facts["settings"].items()
-    )
+    settings = facts.get("settings", facts["config"])  # older files list all of them
     return (
         f"`{file}`",
         facts["checkpoint_sha256"][:12],
@@ -151,7 +152,7 @@ def made_row(file: str, facts: dict) -> tuple:
         made["device"],
         made["torch"],
         made.get("date", ""),
-        settings,
+        ", ".join(f"{key} {in_words(value)}" for key, value in settings.items() if value != ""),
     )
 
 

@@ -77,6 +77,15 @@ def test_rounded_weights_are_told_of():
     assert "`pixels` of `generator.onnx` by at most 1 of 255 levels" in text
 
 
+def test_older_files_have_a_card_too():
+    facts = {name: value for name, value in facts_of().items() if name not in ("weights", "settings")}
+    text = write_card(
+        "faces", {"referee.onnx": facts | {"config": {"validation": 0.0, "width": 48}}}, {"referee.onnx": 9}, []
+    )
+    assert "width 48" in text
+    assert "## Use" not in text
+
+
 def test_the_training_is_shown_where_there_are_pictures_of_it():
     assert "progress.webp" not in card()
     text = card(progress={"file": "progress.webp", "seeds": [1, 64], "steps": [500, 1000, 12500]})
