@@ -147,17 +147,19 @@ def load_target(path: Path, like: Pictures) -> Pictures:
 
 def data_of(bundle: Bundle) -> str:
     """The --data that a bundle was trained on, where it is a named set. Raises TrainingError."""
-    facts = facts_of(bundle)
+    kind = next(kind for kind in ("generator", "dcnn", "referee") if bundle.has(kind))
+    facts = (DCNN(bundle.folder / FILE) if kind == "referee" else getattr(bundle, kind)).facts
     for data, named in NAMED_SETS.items():
         if named.facts["name"] == facts["data"]["name"]:
             return data
     raise TrainingError(f"{bundle.folder} was trained on {facts['data']['name']}: name these pictures with --data.")
 
 
-def facts_of(bundle: Bundle) -> dict:
-    """Of any of its models that make or judge pictures."""
-    model = next(kind for kind in ("generator", "dcnn", "referee") if bundle.has(kind))
-    return (DCNN(bundle.folder / FILE) if model == "referee" else getattr(bundle, model)).facts
+def config_of(model: DCNN | Generator, data: str) -> RunConfig:
+    """What it was trained on, as far as its file says."""
+    facts = model.facts
+    sizes = {"image_size": facts["image_size"], "channels": facts["channels"]}
+    return RunConfig(data=data, validation=facts["config"]["validation"], **sizes)
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------
@@ -232,17 +234,16 @@ class Evaluation:
 
     def measure_bundle(self, bundle: Bundle) -> list[dict]:
         """The same rows for the exported files, by onnxruntime."""
-        data, facts, rows = self.o.data or data_of(bundle), facts_of(bundle), []
-        sizes = {"image_size": facts["image_size"], "channels": facts["channels"]}
-        c = self.real(RunConfig(data=data, validation=facts["config"]["validation"], **sizes))
+        data, rows = self.o.data or data_of(bundle), []
         referee = DCNN(bundle.folder / FILE) if bundle.has("referee") else None
-        generators = [onnx_player(bundle.generator)] if bundle.has("generator") else []
-        if generators:
+        generators = [bundle.generator] if bundle.has("generator") else []
+        players = [onnx_player(generator) for generator in generators]
+        for generator, player in zip(generators, players, strict=True):
             own = referee.path if referee and not has_eyes(data) else None
-            rows += self.measure_generator(generators[0], c, self.o.referee or own)
+            rows += self.measure_generator(player, self.real(config_of(generator, data)), self.o.referee or own)
         for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
             if model is not None:
-                rows += measure_dcnn(of, onnx_player(model), load_unseen(c), generators)
+                rows += measure_dcnn(of, onnx_player(model), load_unseen(self.real(config_of(model, data))), players)
         return rows
 
     def measure_generator(self, generator: Player, c: RunConfig, referee: Path | None) -> list[dict]:
