@@ -41,7 +41,7 @@ from export import progress
 from export.card import write_card
 from export.latents import RECIPE, SEED_MAX, latents
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
-from export.runtime import MANIFEST, Generator, read_manifest
+from export.runtime import MANIFEST, Generator, ModelError, open_session, read_facts, read_manifest
 from export.weights import plain, rounded, store_halves
 
 VERSION = "1.0.0"  # of this project
@@ -315,11 +315,14 @@ def write_graph(graph: Graph, path: Path) -> None:
 # --- a bundle -----------------------------------------------------------------------------------------------------
 
 
-def export(runs: list[Path], out: Path, examples: Path | None = None, weights: str = "fp32") -> None:
+def export(
+    runs: list[Path], out: Path, examples: Path | None = None, weights: str = "fp32", keep: tuple[str, ...] = ()
+) -> None:
     """Writes the bundle of these runs: graphs, samples, metrics, card, and last the manifest that vouches for them.
 
     `examples`: a folder of real pictures to ship beside them, for visitors to try. `weights`: fp32, or fp16 for files
-    of half the size. Raises ExportError, TrainingError, PictureError, OSError.
+    of half the size. `keep`: models of the bundle as it is, such as the referee that better generators are measured by.
+    Raises ExportError, TrainingError, PictureError, OSError.
     """
     if examples and not examples.is_dir():
         raise ExportError(f"--examples {examples} does not exist, or is no folder.")
@@ -340,19 +343,25 @@ def export(runs: list[Path], out: Path, examples: Path | None = None, weights: s
         metrics += rows
         if "generator.onnx" in new:
             film = film_of(run, new["generator.onnx"].facts)
-    check_together(graphs)
+    kept = {name: read_model(out / name) for name in keep}
+    if twice := set(kept) & set(graphs):
+        raise ExportError(f"--keep {twice.pop()}: a run that was named makes it anew.")
+    metrics += [row for row in read_rows(out) if f"{row['of']}.onnx" in kept] if kept else []
+    facts = {name: graph.facts for name, graph in graphs.items()} | {name: facts for name, (_, facts) in kept.items()}
+    check_together(facts)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as folder:
         aside = Path(folder)
         for name, graph in graphs.items():
             write_graph(graph, aside / name)
+        for name, (content, _) in kept.items():
+            (aside / name).write_bytes(content)
         if "generator.onnx" in graphs:
             (aside / "samples.png").write_bytes(samples(aside / "generator.onnx"))
         (aside / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         if film:
             (aside / progress.FILE).write_bytes(film[0])
-        facts = {name: graph.facts for name, graph in graphs.items()}
-        sizes = {name: (aside / name).stat().st_size for name in graphs}
+        sizes = {name: (aside / name).stat().st_size for name in facts}
         card = write_card(out.name, facts, sizes, metrics, film and film[1])
         (aside / "README.md").write_text(card, encoding="utf-8")
         (aside / "examples").mkdir()
@@ -370,18 +379,35 @@ def export(runs: list[Path], out: Path, examples: Path | None = None, weights: s
         (out / name).unlink(missing_ok=True)
 
 
-def check_together(graphs: dict[str, Graph]) -> None:
+def check_together(facts: dict[str, dict]) -> None:
     """One bundle is of one data set. Raises ExportError."""
-    if len({graph.facts["data"]["sha256"] for graph in graphs.values()}) > 1:
-        raise ExportError("These runs were trained on different pictures; a bundle is of one data set.")
+    if len({each["data"]["sha256"] for each in facts.values()}) > 1:
+        raise ExportError("These models were trained on different pictures; a bundle is of one data set.")
+
+
+def read_model(path: Path) -> tuple[bytes, dict]:
+    """An exported model and its facts. Raises ExportError."""
+    if not path.is_file():
+        raise ExportError(f"--keep {path.name}: there is no {path}.")
+    content = path.read_bytes()
+    return content, read_facts(open_session(content), path)
+
+
+def read_rows(folder: Path) -> list[dict]:
+    """The rows that `python -m dcgan.evaluate` has left in a run's folder, or that the bundle was exported with."""
+    path = folder / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def read_metrics(run: Path, sha256: str) -> list[dict]:
-    """The rows that `python -m dcgan.evaluate RUN` has left in the run's folder, if they are of this checkpoint."""
-    path = (run if run.is_dir() else run.parent) / "metrics.json"
-    rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    """The rows of a run, if they are of this checkpoint."""
+    folder = run if run.is_dir() else run.parent
+    rows = read_rows(folder)
     if any(row["checkpoint"] != sha256 for row in rows):
-        print(f"{path} is of an earlier checkpoint and left out; run python -m dcgan.evaluate again.", file=sys.stderr)
+        print(
+            f"{folder / 'metrics.json'} is of an earlier checkpoint and left out; run python -m dcgan.evaluate again.",
+            file=sys.stderr,
+        )
         return []
     return rows
 
@@ -412,10 +438,17 @@ def main(argv: list[str] | None = None) -> None:
         default="fp32",
         help="bits in which weights are stored; fp16 halves the files, and computes in 32 bits (default: fp32)",
     )
+    parser.add_argument(
+        "--keep",
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="models of the bundle to keep as they are, such as referee.onnx, by which generators are measured",
+    )
     args = parser.parse_args(argv)
     try:
-        export(args.runs, args.out, args.examples, args.weights)
-    except (ExportError, TrainingError, PictureError) as error:
+        export(args.runs, args.out, args.examples, args.weights, tuple(args.keep))
+    except (ExportError, TrainingError, PictureError, ModelError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except OSError as error:
         parser.exit(2, f"{parser.prog}: --out {args.out} cannot be written ({error.strerror}).\n")

@@ -339,6 +339,18 @@ def test_a_second_export_removes_what_it_no_longer_makes(toy_bundle, gan_run, dc
     assert {"generator.onnx", "critic.onnx", "notes.txt"} <= names
 
 
+def test_a_better_generator_keeps_the_model_that_it_is_measured_by(gan_run, dcnn_run, tmp_path, capsys):
+    out = tmp_path / "b"
+    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(out)])
+    before = (out / "dcnn.onnx").read_bytes()
+    to_onnx.main([str(gan_run), "--out", str(out), "--keep", "dcnn.onnx"])
+    assert (out / "dcnn.onnx").read_bytes() == before
+    assert "`dcnn.onnx`" in (out / "README.md").read_text()
+    assert json.loads((out / "manifest.json").read_text())["sha256"]["dcnn.onnx"]
+    assert "there is no" in refused(capsys, gan_run, "--out", out, "--keep", "referee.onnx")
+    assert "makes it anew" in refused(capsys, gan_run, "--out", out, "--keep", "critic.onnx")
+
+
 def test_without_onnx_one_sentence_says_what_to_install():
     code = "import runpy, sys; sys.modules['onnx'] = None; runpy.run_module('export.to_onnx', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
