@@ -98,11 +98,12 @@ def file_row(file: str, facts: dict, size: int) -> tuple:
 
 
 def halves(facts: dict[str, dict]) -> str:
-    """Which files hold rounded weights, and how far that moves what they give."""
+    """Whether files hold rounded weights, and how far that moves what a person sees: pixels, probabilities."""
     moved = [
         f"`{key}` of `{file}` by at most {most:g}" + (" of 255 levels" if key == "pixels" else "")
         for file, f in facts.items()
         for key, most in f.get("weights", {}).get("moved", {}).items()
+        if key in ("pixels", "real", "classes")
     ]
     if not moved:
         return ""
