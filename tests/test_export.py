@@ -194,7 +194,8 @@ def test_the_best_generator_is_the_one_that_is_exported():
     state |= {"step": 9, "G_best": {"network": best, "step": 7, "distance": 0.5}}
     graph = to_onnx.graphs_of(state)["generator.onnx"]
     assert graph.facts["best"] == {"step": 7, "distance": 0.5}
-    assert (graph.facts["step"], graph.facts["images"]) == (9, 7 * state["config"].batch)  # those it was shown until then
+    assert graph.facts["step"] == 9
+    assert graph.facts["images"] == 7 * state["config"].batch  # those it was shown until then
     exported = graph.module.network.state_dict()
     assert all(torch.equal(exported[name], value) for name, value in best.items())
     state["G_best"] = {"network": {}, "distance": None}  # none was kept yet
