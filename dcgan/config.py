@@ -82,6 +82,7 @@ class GanConfig(RunConfig):
     beta2: float = knob(0.999, "Adam's second decay")
     batch: int = knob(64, "real pictures for each of the critic's updates, and as many fakes")
     steps: int = knob(24_000, "updates of the generator in all")
+    decay: float = knob(0.0, "share of the steps, the last ones, in which both step sizes go down to zero")
     ema: float = knob(0.999, "decay a step of the averaged generator, which is the one exported")
     compile: bool = knob(False, "torch.compile both networks: meant for CUDA, tried on CPUs alone, where it is slower")
 
@@ -90,7 +91,7 @@ class GanConfig(RunConfig):
         "steps",
         "preset",
         "compile",
-    )  # a GAN's run has no schedule: it may be trained on
+    )  # a GAN's run may be trained on: with --decay, its step sizes rise again
 
     @property
     def real_batch(self) -> int:
@@ -157,6 +158,7 @@ PRESETS: dict[str, dict] = {
         "lr_d": 2e-4,
         "beta1": 0.5,
         "beta2": 0.999,
+        "decay": 0.0,
         "batch": 128,
     },
 }
@@ -219,6 +221,7 @@ def check(c: RunConfig) -> None:
         raise TrainingError("--out is empty; it names the folder of the run.")
     require("batch steps tick width latent_dim critic_steps penalty_every", lambda n: n >= 1, "it must be at least 1")
     require("validation beta1 beta2 ema dropout", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
+    require("decay", lambda x: 0 <= x <= 1, "it is a share, from 0 to 1")
     require("critic_width critic_extra", lambda n: n >= 0, "it must be 0 or more")
     require("lr lr_g lr_d weight_decay r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
     require("memory", lambda n: n >= 0, "it must be 0 or more")

@@ -56,6 +56,7 @@ class Game:
 
     def step(self, step: int) -> Losses:
         """Step number `step`, counted from 1; means of the losses, and of what the critic said."""
+        self.pace(step)
         updates = range((step - 1) * self.c.critic_steps, step * self.c.critic_steps)
         for update in updates:
             real, label = self.real(update)
@@ -67,6 +68,14 @@ class Game:
         if self.c.augment == "adaptive" and step % WATCH_EVERY == 0:
             self.follow_overfitting(step, losses)
         return losses
+
+    def pace(self, step: int) -> None:
+        """Sets the step sizes: as configured, then in a straight line to zero (Miyato et al. 2018, appendix B.3)."""
+        last = self.c.decay * self.c.steps
+        share = min(1.0, (self.c.steps - step + 1) / last) if last else 1.0
+        for optimizer, lr in ((self.G_opt, self.c.lr_g), (self.D_opt, self.c.lr_d)):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * share
 
     def generate(self, label: Tensor | None) -> Tensor:
         with autocast(self.c, self.device):
@@ -102,11 +111,11 @@ class Game:
     def teach_generator(self, real: Tensor, fake: Tensor, label: Tensor | None) -> Losses:
         """Fake up, by the critic that has just learnt."""
         self.D.requires_grad_(False)  # it only passes the gradient on
-        fooled = self.judge(fake, label)
+        logits = [self.judge(fake, label)]
         if self.loss.paired:
             with torch.no_grad():
-                fooled = (fooled, self.judge(real, label))
-        loss = self.loss.generator(*fooled) if self.loss.paired else self.loss.generator(fooled)
+                logits.append(self.judge(real, label))
+        loss = self.loss.generator(*logits)
         self.G_opt.zero_grad()
         loss.backward()
         average_gradients(self.G)

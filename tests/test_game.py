@@ -93,3 +93,19 @@ def test_the_critics_gradient_is_not_kept_by_the_generators_turn():
     g.teach_generator(real, fake, label)
     assert all(p.grad is None for p in g.D.parameters())
     assert all(p.grad is not None for p in g.G.parameters())
+
+
+def test_step_sizes_go_down_in_a_straight_line_over_the_last_share_of_the_steps():
+    g = game(steps=10, decay=0.4, lr_g=1.0, lr_d=2.0)
+    sizes = []
+    for step in range(1, 11):
+        g.pace(step)
+        sizes.append(g.G_opt.param_groups[0]["lr"])
+    assert sizes == pytest.approx([1.0] * 7 + [0.75, 0.5, 0.25])
+    assert g.D_opt.param_groups[0]["lr"] == pytest.approx(0.5)
+
+
+def test_without_decay_the_step_sizes_stay():
+    g = game(steps=10, decay=0.0, lr_g=1.0)
+    g.pace(10)
+    assert g.G_opt.param_groups[0]["lr"] == 1.0
