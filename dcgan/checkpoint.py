@@ -6,8 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, from_saved
+from dcgan.models import make_dcnn, make_gan
 
 NAME = "checkpoint.pt"
 
@@ -55,6 +57,17 @@ def load(run: str | Path, kind: type[RunConfig] | None = None) -> dict:
         made_by = {"GanConfig": "train_gan", "DcnnConfig": "train_dcnn"}
         raise TrainingError(f"{path} was made by {made_by[state['kind']]}; one of {made_by[kind.__name__]} is needed.")
     return state | {"config": config, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def network_of(state: dict) -> nn.Module:
+    """The network that a loaded checkpoint stands for, in evaluation mode: its generator, or its DCNN."""
+    c, classes = state["config"], len(state["data"]["classes"])
+    if isinstance(c, GanConfig):
+        network, weights = make_gan(c, classes)[0], generator_state(state)
+    else:
+        network, weights = make_dcnn(c, classes), state["network"]
+    network.load_state_dict(weights)
+    return network.eval()
 
 
 def generator_state(state: dict) -> dict:

@@ -24,13 +24,13 @@ import torch
 from dcgan import checkpoint, metrics, probes
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
 from dcgan.data import Pictures, hold_out, load, load_files, open_source
-from dcgan.eyes import FILE, find_eyes, has_eyes
-from dcgan.models import make_dcnn, make_gan
+from dcgan.eyes import BATCH, find_eyes, has_eyes, in_batches
+from dcgan.models import make_gan
 from dcgan.named import NAMED_SETS, DataError
-from dcgan.pixels import PixelDCNN, PixelGenerator
+from dcgan.pixels import PixelDCNN, PixelGenerator, on_arrays
 from dcgan.run import pick_device
-from dcgan.train_dcnn import FIRST_SEED
-from dcgan.yardstick import BATCH, Yardstick, in_batches, make_row, rounded, sample
+from dcgan.train_gan import FIRST_SEED
+from dcgan.yardstick import Yardstick, make_row, rounded, sample
 from export.card import measured
 from export.latents import latents
 from export.runtime import DCNN, MANIFEST, SENTENCES, Bundle, Generator
@@ -53,20 +53,9 @@ class Player:
 
 def torch_player(state: dict) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
-    c, classes = state["config"], state["data"]["classes"]
-    if isinstance(c, GanConfig):
-        module, weights = PixelGenerator(make_gan(c, len(classes))[0]), checkpoint.generator_state(state)
-    else:
-        module, weights = PixelDCNN(make_dcnn(c, len(classes))), state["network"]
-    module.network.load_state_dict(weights)
-    module.eval()
-
-    def call(*arrays: np.ndarray) -> dict[str, np.ndarray]:
-        with torch.no_grad():
-            out = module(*(torch.from_numpy(array) for array in arrays))
-        return {name: value.numpy() for name, value in (out if isinstance(out, dict) else {"pixels": out}).items()}
-
-    return Player(call, c.image_size, classes, getattr(c, "latent_dim", 0))
+    c, network = state["config"], checkpoint.network_of(state)
+    module = PixelGenerator(network) if isinstance(c, GanConfig) else PixelDCNN(network)
+    return Player(on_arrays(module), c.image_size, state["data"]["classes"], getattr(c, "latent_dim", 0))
 
 
 def onnx_player(model: DCNN | Generator) -> Player:
@@ -148,7 +137,7 @@ def load_target(path: Path, like: Pictures) -> Pictures:
 def data_of(bundle: Bundle) -> str:
     """The --data that a bundle was trained on, where it is a named set. Raises TrainingError."""
     kind = next(kind for kind in ("generator", "dcnn", "referee") if bundle.has(kind))
-    facts = (DCNN(bundle.folder / FILE) if kind == "referee" else getattr(bundle, kind)).facts
+    facts = getattr(bundle, kind).facts
     for data, named in NAMED_SETS.items():
         if named.facts["name"] == facts["data"]["name"]:
             return data
@@ -235,7 +224,7 @@ class Evaluation:
     def measure_bundle(self, bundle: Bundle) -> list[dict]:
         """The same rows for the exported files, by onnxruntime."""
         data, rows = self.o.data or data_of(bundle), []
-        referee = DCNN(bundle.folder / FILE) if bundle.has("referee") else None
+        referee = bundle.referee if bundle.has("referee") else None
         generators = [bundle.generator] if bundle.has("generator") else []
         players = [onnx_player(generator) for generator in generators]
         for generator, player in zip(generators, players, strict=True):

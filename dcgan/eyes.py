@@ -5,19 +5,17 @@ distance means depends on the eyes: each row prints their name, and only rows of
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Pictures
-from dcgan.models import make_dcnn
 from dcgan.named import NAMED_SETS
-from dcgan.pixels import PixelDCNN
+from dcgan.pixels import PixelDCNN, on_arrays
 from export.runtime import DCNN
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -97,16 +95,8 @@ def eyes_of_file(path: Path) -> Eyes:
 def eyes_of_run(path: Path) -> Eyes:
     state = checkpoint.load(path, DcnnConfig)
     check_referee(str(path), judges_reality=bool(state["config"].gan))
-    classes = tuple(state["data"]["classes"])
-    module = PixelDCNN(make_dcnn(state["config"], len(classes)))
-    module.network.load_state_dict(state["network"])
-    module.eval()
-
-    def see(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        with torch.no_grad():
-            return {name: value.numpy() for name, value in module(torch.tensor(pixels)).items()}
-
-    return Eyes(see, state["data"]["name"], state["sha256"], classes)
+    see = on_arrays(PixelDCNN(checkpoint.network_of(state)))
+    return Eyes(see, state["data"]["name"], state["sha256"], tuple(state["data"]["classes"]))
 
 
 def check_referee(path: str, judges_reality: bool) -> None:
@@ -118,3 +108,8 @@ def as_pixels(pictures: Pictures) -> np.ndarray:
     """Images uint8 N,C,S,S -> pixels uint8 N,S,S,3; a view, also where they are grey."""
     pixels = pictures.images[:].permute(0, 2, 3, 1).numpy()
     return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
+
+
+def in_batches(pictures: Pictures) -> Iterator[np.ndarray]:
+    """Pixels uint8 N,S,S,3, BATCH at a time."""
+    return (as_pixels(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))

@@ -4,6 +4,9 @@ Pixels are uint8 N,H,W,3, RGB also where a network is grey, so that any generato
 The training data passes through the same `fit`, so a graph sees a picture as training saw it.
 """
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -49,6 +52,18 @@ def to_images(levels: Tensor) -> Tensor:
 def to_levels(images: Tensor) -> Tensor:
     """Images [-1, 1] -> levels uint8, rounded: the cast truncates, so + 128 instead of 127.5 rounds without a Round."""
     return (images * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+
+
+def on_arrays(module: nn.Module) -> Callable[..., dict[str, np.ndarray]]:
+    """A pixel module as a call on arrays that gives arrays by name, as an exported file is one."""
+    module.eval()
+
+    def call(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+        with torch.no_grad():
+            out = module(*(torch.tensor(array) for array in arrays))
+        return {name: value.numpy() for name, value in (out if isinstance(out, dict) else {"pixels": out}).items()}
+
+    return call
 
 
 class PixelGenerator(nn.Module):

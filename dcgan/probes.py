@@ -16,7 +16,7 @@ from dcgan.losses import DCNN_LOSSES
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import to_images
 from dcgan.run import autocast
-from dcgan.train_dcnn import augment, learning_rate, predict
+from dcgan.train_dcnn import augment, descend, learning_rate, make_optimizer, predict
 
 # --- classification accuracy score --------------------------------------------------------------------------------
 
@@ -35,18 +35,14 @@ def learn(pictures: Pictures, c: DcnnConfig, device: torch.device) -> DCNN:
     """A DCNN of the classes alone."""
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), c.lr, weight_decay=c.weight_decay, fused=device.type != "mps")
+    optimizer = make_optimizer(network, c, device)
     loss, batch = DCNN_LOSSES[c.loss][1], Batches(pictures, c.batch, c.seed)
     for step in trange(1, c.steps + 1, desc="Learning from fakes", unit="step", leave=False, disable=None):
         torch.manual_seed(c.seed * 1_000_003 + step)
         images, label = batch(step)
         with autocast(c, device):
             logits = network(augment(images).contiguous(memory_format=torch.channels_last))[1]
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(c, step)
-        optimizer.zero_grad()
-        loss(logits.float(), label).backward()
-        optimizer.step()
+        descend(loss(logits.float(), label), optimizer, learning_rate(c, step))
     return network
 
 

@@ -16,13 +16,11 @@ from dcgan import checkpoint, parallel
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Batches, Pictures, hold_out, load
 from dcgan.losses import DCNN_LOSSES
-from dcgan.models import DCNN, make_dcnn, make_gan
+from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import to_images
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
-from dcgan.train_gan import draw
+from dcgan.train_gan import FIRST_SEED, draw
 
-# Fakes for training, for validation and for tests come from seeds of their own, far above those that people type.
-FIRST_SEED = {"train": 1 << 31, "validation": 3 << 30, "test": (3 << 30) + (1 << 29)}
 MOST_FAKES = 200_000  # kept in memory, however many the real pictures are
 
 
@@ -42,9 +40,7 @@ def load_generators(runs: tuple[str, ...], c: DcnnConfig) -> list[tuple[torch.nn
         state = checkpoint.load(run, GanConfig)
         if (state["config"].image_size, state["config"].channels) != (c.image_size, c.channels):
             raise TrainingError(f"--gan {run} draws pictures of {form(state['config'])}; {form(c)} is needed.")
-        G = make_gan(state["config"], len(state["data"]["classes"]))[0]
-        G.load_state_dict(checkpoint.generator_state(state))
-        generators.append((G.requires_grad_(False), state["sha256"]))
+        generators.append((checkpoint.network_of(state).requires_grad_(False), state["sha256"]))
     return generators
 
 
@@ -86,6 +82,19 @@ def learning_rate(c: DcnnConfig, step: int) -> float:
     return c.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, c.steps - warm)))
 
 
+def make_optimizer(network: DCNN, c: DcnnConfig, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(network.parameters(), c.lr, weight_decay=c.weight_decay, fused=device.type != "mps")
+
+
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """One update."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
 def predict(network: DCNN, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Logits of both heads for images uint8 N,C,S,S, in evaluation mode, 500 at a time."""
     network.eval()
@@ -115,7 +124,7 @@ def train_dcnn(c: DcnnConfig) -> None:
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), c.lr, weight_decay=c.weight_decay, fused=device.type != "mps")
+    optimizer = make_optimizer(network, c, device)
     real_loss, class_loss = DCNN_LOSSES[c.loss]
     is_real = (torch.arange(c.batch, device=device) < c.real_batch).float()
 
@@ -131,11 +140,7 @@ def train_dcnn(c: DcnnConfig) -> None:
             losses["real_loss"] = real_loss(real_logits.float(), is_real)
         if class_logits is not None:
             losses["class_loss"] = class_loss(class_logits[: c.real_batch].float(), label)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(c, step)
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
+        descend(sum(losses.values()), optimizer, learning_rate(c, step))
         return {name: loss.detach() for name, loss in losses.items()}
 
     def report(step: int) -> tuple[dict, None]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from dcgan.config import GanConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Batches, Pictures, hold_out, load
-from dcgan.eyes import as_pixels, find_eyes
+from dcgan.eyes import BATCH, as_pixels, find_eyes, in_batches
 from dcgan.game import Batch, Game
 from dcgan.metrics import Moments, frechet_distance
 from dcgan.parallel import is_first
@@ -27,7 +27,9 @@ from export.pictures import columns_of, sheet
 GRID_SEEDS = np.arange(1, 65)
 JUDGED = 2048  # pictures whose distance to the held-back ones is taken at each tick
 FEWEST_HELD_BACK = 200  # below it, a distance is mostly chance
-FIRST_JUDGED = (3 << 30) + (1 << 28)  # seeds of their own, far above those that people type
+# What is trained, chosen and tested on has seeds of its own, far above those that people type: fakes for train_dcnn's
+# training and validation, for the choice of a GAN's best step, and for tests.
+FIRST_SEED = {"train": 1 << 31, "validation": 3 << 30, "best": (3 << 30) + (1 << 28), "test": (3 << 30) + (1 << 29)}
 
 
 def resolve(c: GanConfig, pictures: Pictures) -> GanConfig:
@@ -53,13 +55,13 @@ def distance_to(held_back: Pictures, c: GanConfig, device: torch.device) -> Call
         return None
     eyes = find_eyes(c.data, None)
     real = Moments()
-    for start in range(0, len(held_back), 256):
-        real.add(eyes(as_pixels(held_back[start : start + 256])))
+    for pixels in in_batches(held_back):
+        real.add(eyes(pixels))
 
     def distance(G: nn.Module) -> float:
         fake = Moments()
-        for start in range(FIRST_JUDGED, FIRST_JUDGED + JUDGED, 256):
-            fake.add(eyes(draw(G, np.arange(start, start + 256), G.classes, device)))
+        for seeds in np.array_split(np.arange(JUDGED) + FIRST_SEED["best"], JUDGED // BATCH):
+            fake.add(eyes(draw(G, seeds, G.classes, device)))
         return frechet_distance(real, fake)
 
     return distance

@@ -6,7 +6,7 @@ and its ceilings, what the same pictures are apart from themselves after a known
 
 import functools
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,8 @@ from tqdm import tqdm
 from dcgan import metrics
 from dcgan.config import TrainingError
 from dcgan.data import Pictures
-from dcgan.eyes import Eyes, as_pixels
+from dcgan.eyes import BATCH, Eyes, in_batches
 
-BATCH = 250
 DISTANCES = ("frechet_distance", "kernel_distance", "sliced_wasserstein_distance")
 Figure = tuple[float, dict]  # a value, and what else its row says
 
@@ -68,11 +67,6 @@ class Seen:
     @functools.cached_property
     def manifold(self) -> metrics.Manifold:
         return metrics.manifold_of(self.features)
-
-
-def in_batches(pictures: Pictures) -> Iterator[np.ndarray]:
-    """Pixels uint8 N,S,S,3, BATCH at a time."""
-    return (as_pixels(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))
 
 
 def look(batches: Iterable[np.ndarray], n: int, eyes: Eyes, channels: int, what: str) -> Seen:

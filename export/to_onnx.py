@@ -34,14 +34,14 @@ from torch.export import Dim
 
 from dcgan import checkpoint
 from dcgan.config import PRESETS, GanConfig, RunConfig, TrainingError
-from dcgan.models import make_dcnn, make_gan
+from dcgan.models import make_gan
 from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from dcgan.train_gan import GRID_SEEDS
 from export import progress
 from export.card import write_card
 from export.latents import RECIPE, SEED_MAX, latents
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
-from export.runtime import MANIFEST, Generator, ModelError, open_session, read_facts, read_manifest
+from export.runtime import DCNN, MANIFEST, Critic, Generator, ModelError, read_manifest
 from export.weights import plain, rounded, store_halves
 
 VERSION = "1.0.0"  # of this project
@@ -53,6 +53,9 @@ RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from to
 DULL = ("out", "data", "data_dir", "gan", "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
 MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01}
+
+
+MODELS = {"generator.onnx": Generator, "critic.onnx": Critic, "dcnn.onnx": DCNN, "referee.onnx": DCNN}
 
 
 class ExportError(ValueError):
@@ -149,8 +152,7 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
 
 
 def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
-    network = make_dcnn(c, len(facts["classes"]))
-    network.load_state_dict(state["network"])
+    network = checkpoint.network_of(state)
     says = {
         "evidence": "float32 [batch, h, w], positive where the picture speaks for real; its mean is the logit of real",
         "real": "float32 [batch], probability",
@@ -386,11 +388,10 @@ def check_together(facts: dict[str, dict]) -> None:
 
 
 def read_model(path: Path) -> tuple[bytes, dict]:
-    """An exported model and its facts. Raises ExportError."""
+    """An exported model and its facts. Raises ExportError, ModelError."""
     if not path.is_file():
         raise ExportError(f"--keep {path.name}: there is no {path}.")
-    content = path.read_bytes()
-    return content, read_facts(open_session(content), path)
+    return path.read_bytes(), MODELS[path.name](path).facts
 
 
 def read_rows(folder: Path) -> list[dict]:
@@ -442,6 +443,7 @@ def main(argv: list[str] | None = None) -> None:
         "--keep",
         nargs="+",
         default=(),
+        choices=tuple(MODELS),
         metavar="FILE",
         help="models of the bundle to keep as they are, such as referee.onnx, by which generators are measured",
     )

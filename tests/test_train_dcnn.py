@@ -54,9 +54,9 @@ def generator(channels: int = 3, classes: int = 0) -> Generator:
 # --- fakes --------------------------------------------------------------------------------------------------------
 
 
-def test_fakes_of_training_validation_and_test_never_share_a_seed():
+def test_fakes_of_training_choices_and_tests_never_share_a_seed():
     ranges = sorted((first, part) for part, first in FIRST_SEED.items())
-    assert [part for _, part in ranges] == ["train", "validation", "test"]
+    assert [part for _, part in ranges] == ["train", "validation", "best", "test"]
     ends = [first for first, _ in ranges[1:]] + [2**32]
     for (first, _), end in zip(ranges, ends, strict=True):
         assert end - first >= 10_000_000  # more than any set of pictures asks for
