@@ -8,9 +8,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
 case $name in
-  fashion-mnist) data=fashion-mnist steps=24000 weights=fp32 ;;
-  cifar10) data=cifar10 steps=48000 weights=fp16 ;;
-  faces) data=celeba64 steps=48000 weights=fp16 ;;
+  fashion-mnist) data=fashion-mnist steps=48000 weights=fp32 ;;
+  cifar10) data=cifar10 steps=96000 weights=fp16 ;;
+  faces) data=celeba64 steps=96000 weights=fp16 ;;
   *) echo "There is no bundle $name; there are fashion-mnist, cifar10 and faces." >&2 && exit 2 ;;
 esac
 where=(--data "$data" ${DATA:+--data-dir "$DATA"})

@@ -26,17 +26,22 @@ from dcgan.config import GanConfig, from_args, make_parser
 ROOT = Path(__file__).resolve().parent.parent
 TICK = 37_500  # images between two looks at the held-back pictures
 ROWS = Path(__file__).with_name("recipe.jsonl")
-PENALTIES = "--batch 64 --loss relativistic --critic-norm none --critic-extra 0 --penalty-every 4 --beta1 0.5"
-SPECTRAL = "--batch 64 --loss hinge --critic-norm spectral --r1 0 --r2 0 --augment none --beta1 0"
+PENALTIES = "--batch 64 --loss relativistic --critic-norm none --beta1 0.5 --beta2 0.999 --ema 0.999"
+SPECTRAL = "--batch 64 --loss hinge --critic-norm spectral --r1 0 --r2 0 --beta2 0.999 --ema 0.999"
 VARIANTS = {
     "paper": "--preset paper",
     "modern": "--preset modern",
     "paper, batch 64": "--preset paper --batch 64",
-    "pairs, R1 and R2": f"{PENALTIES} --r1 1 --r2 1 --lr-g 2e-4 --lr-d 2e-4",
-    "pairs, R1 and R2, faster": f"{PENALTIES} --r1 1 --r2 1 --lr-g 1e-3 --lr-d 5e-4",
-    "pairs, weaker R1 and R2, faster": f"{PENALTIES} --r1 0.3 --r2 0.3 --lr-g 1e-3 --lr-d 1e-3",
-    "hinge, spectral": f"{SPECTRAL} --critic-extra 0 --lr-g 1e-3 --lr-d 1e-3",
-    "hinge, spectral, deeper critic": f"{SPECTRAL} --critic-extra 1 --lr-g 1e-3 --lr-d 1e-3",
+    "paper, batch 32": "--preset paper --batch 32",
+    "paper, batch 32, deeper critic": "--preset paper --batch 32 --critic-extra 1 --lr-g 4e-4",
+    "pairs, R1 and R2": f"{PENALTIES} --critic-extra 0 --r1 1 --r2 1 --lr-g 2e-4 --lr-d 2e-4",
+    "pairs, R1 and R2, faster": f"{PENALTIES} --critic-extra 0 --r1 1 --r2 1 --lr-g 1e-3 --lr-d 5e-4",
+    "pairs, weaker R1 and R2, faster": f"{PENALTIES} --critic-extra 0 --r1 0.3 --r2 0.3 --lr-g 1e-3 --lr-d 1e-3",
+    "modern, batch 64": "--batch 64 --augment none --ema 0.999",
+    "hinge, spectral": f"{SPECTRAL} --critic-extra 0 --augment none --lr-g 1e-3 --lr-d 1e-3",
+    "hinge, spectral, deeper critic": f"{SPECTRAL} --critic-extra 1 --augment none --lr-g 1e-3 --lr-d 1e-3",
+    "hinge, spectral, deeper critic, slower": f"{SPECTRAL} --critic-extra 1 --lr-g 4e-4 --lr-d 4e-4",
+    "the same, batch 32": f"{SPECTRAL} --batch 32 --critic-extra 1 --lr-g 4e-4 --lr-d 4e-4",
 }
 TESTED = ("frechet_distance", "precision", "recall", "density", "coverage", "recognised_as_asked")
 

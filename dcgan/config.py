@@ -65,30 +65,30 @@ class GanConfig(RunConfig):
     conditional: bool = knob(True, "learn the classes, where there are any")
     latent_dim: int = knob(100, "numbers in a latent (hourglass: always image_size x image_size)")
     width: int = knob(64, "channels of the layer next to the picture; each further one has twice as many")
-    loss: str = knob("hinge", "the game's loss", choices=("cross-entropy", "mse", "hinge", "relativistic"))
-    critic_norm: str = knob(
-        "spectral", "what keeps the critic's layers in scale", choices=("batch", "spectral", "none")
-    )
+    loss: str = knob("relativistic", "the game's loss", choices=("cross-entropy", "mse", "hinge", "relativistic"))
+    critic_norm: str = knob("none", "what keeps the critic's layers in scale", choices=("batch", "spectral", "none"))
     critic_width: int = knob(0, "as width, of the critic; 0: the generator's")
     critic_extra: int = knob(1, "3x3 convolutions that the critic has after each strided one")
     critic_steps: int = knob(1, "updates of the critic, each on pictures of its own, for one of the generator")
-    r1: float = knob(0.0, "weight of the gradient penalty on real pictures, halved in the loss")
-    r2: float = knob(0.0, "weight of the gradient penalty on fakes, halved in the loss")
+    r1: float = knob(0.05, "weight of the gradient penalty on real pictures, halved in the loss")
+    r2: float = knob(0.05, "weight of the gradient penalty on fakes, halved in the loss")
     penalty_every: int = knob(4, "critic's updates between two that pay the penalty, which then weighs as much more")
     augment: str = knob("adaptive", "of what the critic sees; adaptive: as much as it overfits", choices=AUGMENT)
-    lr_g: float = knob(4e-4, "Adam's step size for the generator")
-    lr_d: float = knob(4e-4, "Adam's step size for the critic")
+    lr_g: float = knob(5e-4, "Adam's step size for the generator")
+    lr_d: float = knob(5e-4, "Adam's step size for the critic")
     beta1: float = knob(0.0, "Adam's first decay")
-    beta2: float = knob(0.999, "Adam's second decay")
-    batch: int = knob(64, "real pictures for each of the critic's updates, and as many fakes")
-    steps: int = knob(24_000, "updates of the generator in all")
+    beta2: float = knob(0.99, "Adam's second decay")
+    batch: int = knob(32, "real pictures for each of the critic's updates, and as many fakes")
+    steps: int = knob(48_000, "updates of the generator in all")
+    tick: int = knob(1_000, "steps between checkpoints, log lines and picture grids")
     decay: float = knob(0.0, "share of the steps, the last ones, in which both step sizes go down to zero")
-    ema: float = knob(0.999, "decay a step of the averaged generator, which is the one exported")
+    ema: float = knob(0.9995, "decay a step of the averaged generator, which is the one exported")
     compile: bool = knob(False, "torch.compile both networks: meant for CUDA, tried on CPUs alone, where it is slower")
 
     may_change = (
         *RunConfig.may_change,
         "steps",
+        "decay",
         "preset",
         "compile",
     )  # a GAN's run may be trained on: with --decay, its step sizes rise again
@@ -159,6 +159,7 @@ PRESETS: dict[str, dict] = {
         "beta1": 0.5,
         "beta2": 0.999,
         "decay": 0.0,
+        "ema": 0.999,
         "batch": 128,
     },
 }
@@ -228,8 +229,6 @@ def check(c: RunConfig) -> None:
     require("seed", lambda n: 0 <= n <= SEED_MAX, f"seeds go from 0 to {SEED_MAX}")
     if getattr(c, "augment", "none") == "adaptive":
         require("validation", lambda x: x > 0, "--augment adaptive watches held-back pictures, so it must be above 0")
-    if getattr(c, "compile", False):
-        require("r1 r2", lambda x: x == 0, "--compile has no second derivatives, so it must be 0")
     if getattr(c, "gan", ()):
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if c.image_size:

@@ -82,17 +82,18 @@ class Game:
             z = torch.randn(self.c.batch, self.c.latent_dim, device=self.device)
             return self.G(z[share(self.c.batch)], label)
 
-    def judge(self, images: Tensor, label: Tensor | None) -> Tensor:
-        """The critic's logits N of images as it sees them."""
+    def judge(self, images: Tensor, label: Tensor | None, twice: bool = False) -> Tensor:
+        """The critic's logits N of images as it sees them; `twice`: such that they have second derivatives."""
+        D = self.D.forward if twice else self.D  # a compiled network has only first ones
         with autocast(self.c, self.device):
-            return self.D(self.augment(images), label).float()
+            return D(self.augment(images), label).float()
 
     def teach_critic(self, real: Tensor, fake: Tensor, label: Tensor | None, update: int) -> Losses:
         """Real up, fake down; now and then also: no steeper than it must be."""
-        pays = (self.c.r1 or self.c.r2) and update % self.c.penalty_every == 0
-        real.requires_grad_(bool(pays and self.c.r1))
-        fake.requires_grad_(bool(pays and self.c.r2))
-        real_logits, fake_logits = self.judge(real, label), self.judge(fake, label)
+        pays = bool(self.c.r1 or self.c.r2) and update % self.c.penalty_every == 0
+        real.requires_grad_(pays and self.c.r1 > 0)
+        fake.requires_grad_(pays and self.c.r2 > 0)
+        real_logits, fake_logits = self.judge(real, label, twice=pays), self.judge(fake, label, twice=pays)
         loss = self.loss.critic(real_logits, fake_logits)
         losses = {"D_loss": loss.detach(), "D_real": real_logits.detach().mean(), "D_fake": fake_logits.detach().mean()}
         if pays:

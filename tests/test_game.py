@@ -65,6 +65,18 @@ def test_the_penalty_is_paid_now_and_then_and_weighs_as_much_more(monkeypatch):
     assert len(paid) == 1
 
 
+def test_the_penalty_passes_a_compiled_critic_by():
+    def compiled(*inputs):
+        raise AssertionError("a compiled network has no second derivatives")
+
+    g = game(r1=1.0, r2=1.0, penalty_every=2)
+    g.D._compiled_call_impl = compiled
+    real, label = g.real(0)
+    g.teach_critic(real, g.generate(label).detach(), label, update=0)
+    with pytest.raises(AssertionError, match="second derivatives"):
+        g.teach_critic(real, g.generate(label).detach(), label, update=1)
+
+
 def test_a_heavy_penalty_holds_the_critic_flat():
     def spread(weight: float) -> float:
         g = game(r1=weight, r2=weight, penalty_every=1, lr_d=5e-3, lr_g=0.0, augment="none")

@@ -476,8 +476,6 @@ def test_without_torch_one_sentence_says_what_to_install(trainer):
 
 
 def test_what_cannot_be_compiled_is_a_sentence(toy, monkeypatch):
-    with pytest.raises(TrainingError, match=r"--r1 is 1\.0; --compile has no second derivatives, so it must be 0"):
-        train_gan(changed(toy, compile=True, r1=1.0))
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(TrainingError, match=r"needs a C\+\+ compiler, and there is no no-such-compiler here"):
         train_gan(changed(toy, compile=True))
