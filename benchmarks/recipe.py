@@ -41,7 +41,7 @@ VARIANTS = {
     "hinge, spectral": f"{SPECTRAL} --critic-extra 0 --augment none --lr-g 1e-3 --lr-d 1e-3",
     "hinge, spectral, deeper critic": f"{SPECTRAL} --critic-extra 1 --augment none --lr-g 1e-3 --lr-d 1e-3",
     "hinge, spectral, deeper critic, slower": f"{SPECTRAL} --critic-extra 1 --lr-g 4e-4 --lr-d 4e-4",
-    "the same, batch 32": f"{SPECTRAL} --batch 32 --critic-extra 1 --lr-g 4e-4 --lr-d 4e-4",
+    "hinge, spectral, batch 32": f"{SPECTRAL} --batch 32 --critic-extra 1 --lr-g 4e-4 --lr-d 4e-4",
 }
 TESTED = ("frechet_distance", "precision", "recall", "density", "coverage", "recognised_as_asked")
 
