@@ -12,11 +12,12 @@ from tqdm import tqdm, trange
 
 from dcgan.config import DcnnConfig
 from dcgan.data import Batches, Pictures
+from dcgan.degrade import augment
 from dcgan.losses import DCNN_LOSSES
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import to_images
 from dcgan.run import autocast
-from dcgan.train_dcnn import augment, descend, learning_rate, make_optimizer, predict
+from dcgan.train_dcnn import descend, learning_rate, make_optimizer, predict
 
 # --- classification accuracy score --------------------------------------------------------------------------------
 
@@ -41,7 +42,7 @@ def learn(pictures: Pictures, c: DcnnConfig, device: torch.device) -> DCNN:
         torch.manual_seed(c.seed * 1_000_003 + step)
         images, label = batch(step)
         with autocast(c, device):
-            logits = network(augment(images).contiguous(memory_format=torch.channels_last))[1]
+            logits = network(augment(images, c.augment).contiguous(memory_format=torch.channels_last))[1]
         descend(loss(logits.float(), label), optimizer, learning_rate(c, step))
     return network
 

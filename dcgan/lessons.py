@@ -1,0 +1,107 @@
+"""What a DCNN learns from: real pictures and fakes, clean and degraded, in batches that depend on the step alone."""
+
+import dataclasses
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcgan import checkpoint
+from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
+from dcgan.data import Batches, Pictures, hold_out
+from dcgan.degrade import augment, degrade, softeners, worn_copies
+from dcgan.pixels import to_images
+from dcgan.train_gan import FIRST_SEED, draw
+
+MOST_FAKES = 200_000  # kept in memory, however many the real pictures are; and as many re-encoded ones of each kind
+
+
+def split(pictures: Pictures, c: DcnnConfig) -> tuple[Pictures, Pictures]:
+    """Training pictures -> (for training, held back): a share of them, or the fold whose turn it is."""
+    if not c.fold:
+        return hold_out(pictures, c.validation)
+    if len(pictures) < c.folds:
+        raise TrainingError(f"--folds {c.folds}: there are but {len(pictures)} pictures.")
+    parts = np.array_split(np.random.default_rng(2015).permutation(len(pictures)), c.folds)
+    held_back = torch.from_numpy(np.sort(parts.pop(c.fold - 1)))
+    return pictures[torch.from_numpy(np.sort(np.concatenate(parts)))], pictures[held_back]
+
+
+def load_generators(runs: tuple[str, ...], c: DcnnConfig) -> list[tuple[torch.nn.Module, str]]:
+    """The averaged generators of GAN runs, each with the sha256 of its checkpoint. Raises TrainingError."""
+    generators = []
+    for run in runs:
+        state = checkpoint.load(run, GanConfig)
+        if (state["config"].image_size, state["config"].channels) != (c.image_size, c.channels):
+            raise TrainingError(f"--gan {run} draws pictures of {form(state['config'])}; {form(c)} is needed.")
+        generators.append((checkpoint.network_of(state).requires_grad_(False), state["sha256"]))
+    return generators
+
+
+def form(c: RunConfig) -> str:
+    return f"{c.image_size} x {c.image_size} in {'grey' if c.channels == 1 else 'colour'}"
+
+
+def make_fakes(generators: list[torch.nn.Module], n: int, part: str, device: torch.device) -> Tensor:
+    """n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S on the CPU."""
+    n, fakes = min(n, MOST_FAKES), []
+    for G, each in zip(generators, share_out(n, len(generators)), strict=True):
+        G = G.to(device)
+        for start in range(0, each, 500):
+            seeds = np.arange(FIRST_SEED[part] + start, FIRST_SEED[part] + min(start + 500, each))
+            pixels = torch.from_numpy(draw(G, seeds, G.classes, device))
+            fakes.append(pixels.permute(0, 3, 1, 2)[:, : G.channels].contiguous())
+        G.cpu()
+    return torch.cat(fakes)
+
+
+def share_out(n: int, among: int) -> list[int]:
+    """n things among so many, as evenly as can be."""
+    return [n // among + (i < n % among) for i in range(among)]
+
+
+def some_of(n: int, most: int) -> Tensor:
+    """Which `most` of n to take (all, where they are fewer), in order; always the same ones."""
+    return torch.from_numpy(np.sort(np.random.default_rng(2015).permutation(n)[:most]))
+
+
+class Lessons:
+    """The batches of a training, by step: real pictures first, then fakes; of both, the same share degraded."""
+
+    def __init__(self, c: DcnnConfig, training: Pictures, fakes: Tensor | None, device: torch.device):
+        """Pictures and fakes uint8 are moved to the device. As many are re-encoded as the steps can need."""
+        self.c, self.device, self.n_fake = c, device, c.batch - c.real_batch
+        self.batch = Batches(training.to(device), c.real_batch, c.seed)
+        self.real = [self.batch.pictures]  # clean, and degraded where that is asked for
+        self.fake = [] if fakes is None else [fakes.to(device)]
+        if c.degrade:
+            some = training[some_of(len(training), self.needed(c.real_batch))]
+            worn = dataclasses.replace(some, images=worn_copies(some.images[:], (c.seed, 0)))
+            self.real.append(worn.to(device))
+            self.bank = softeners(c.image_size).to(device)
+        if c.degrade and fakes is not None:
+            chosen = fakes[some_of(len(fakes), self.needed(self.n_fake))]
+            self.fake.append(worn_copies(chosen, (c.seed, 1)).to(device))
+
+    def needed(self, a_step: int) -> int:
+        """How many re-encoded pictures are worth making, of which a step takes a share of so many."""
+        return min(MOST_FAKES, math.ceil(self.c.degrade * a_step * self.c.steps))
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor | None]:
+        """Images N,C,S,S in [-1, 1], and the labels of the real ones among them."""
+        images, label = self.batch(step)
+        if self.fake:
+            images = torch.cat([images, to_images(self.pick(self.fake[0], self.n_fake))])
+        if self.c.degrade:
+            hit = torch.rand(len(images), device=self.device) < self.c.degrade
+            worn = self.pick(self.real[1], self.c.real_batch)
+            if label is not None:
+                label = torch.where(hit[: len(label)], worn.labels, label)
+            fakes = [self.pick(pool, self.n_fake) for pool in self.fake[1:]]
+            images = degrade(images, torch.cat([worn.images, *fakes]), hit, self.bank)
+        return augment(images, self.c.augment).contiguous(memory_format=torch.channels_last), label
+
+    def pick(self, pool: Tensor | Pictures, n: int) -> Tensor | Pictures:
+        """n of them, drawn with replacement."""
+        return pool[torch.randint(len(pool), (n,), device=self.device)]
