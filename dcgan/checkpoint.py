@@ -9,9 +9,20 @@ import torch
 from torch import nn
 
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, from_saved
-from dcgan.models import make_dcnn, make_gan
+from dcgan.models import DCNN, make_dcnn, make_gan
 
 NAME = "checkpoint.pt"
+
+
+class Notes(dict):
+    """A part of a checkpoint that is but numbers: a dictionary with the two methods of a network."""
+
+    def state_dict(self) -> dict:
+        return dict(self)
+
+    def load_state_dict(self, state: dict) -> None:
+        self.clear()
+        self.update(state)
 
 
 def save(path: Path, c: RunConfig, step: int, data: dict, parts: dict, made: dict) -> None:
@@ -60,16 +71,35 @@ def load(run: str | Path, kind: type[RunConfig] | None = None) -> dict:
 
 
 def network_of(state: dict) -> nn.Module:
-    """The network that a loaded checkpoint stands for, in evaluation mode: its generator, or its DCNN."""
+    """The network that a loaded checkpoint stands for, in evaluation mode: its generator, or its DCNN, calibrated."""
     c, classes = state["config"], len(state["data"]["classes"])
     if isinstance(c, GanConfig):
-        network, weights = make_gan(c, classes)[0], generator_state(state)
+        network = make_gan(c, classes)[0]
+        network.load_state_dict(generator_state(state))
     else:
-        network, weights = make_dcnn(c, classes), state["network"]
-    network.load_state_dict(weights)
+        network = make_dcnn(c, classes)
+        network.load_state_dict(dcnn_state(state))
+        calibrate(network, state.get("calibration", {}))
     return network.eval()
+
+
+def calibrate(network: DCNN, calibration: dict) -> None:
+    """Folds slope and bias into the real head: its logit becomes slope x logit + bias, and so does all evidence's mean.
+
+    A checkpoint that is too old to have been calibrated, or has nothing to judge by, stays as it is.
+    """
+    if calibration:
+        head = network.real_head
+        with torch.no_grad():
+            head.weight.mul_(calibration["slope"])
+            head.bias.mul_(calibration["slope"]).add_(calibration["bias"])
 
 
 def generator_state(state: dict) -> dict:
     """The weights of the generator that a GAN's checkpoint stands for: the best one it kept, else the averaged one."""
     return state.get("G_best", {}).get("network") or state["G_ema"]
+
+
+def dcnn_state(state: dict) -> dict:
+    """The weights of the DCNN that a checkpoint stands for: those that early stopping kept, else the last ones."""
+    return state.get("best", {}).get("network") or state["network"]

@@ -15,9 +15,12 @@ class TrainingError(ValueError):
     """Training cannot start or go on; its message is a sentence for the person who started it."""
 
 
-def knob(default, help: str, *, choices: tuple = ()):
-    """A field with its help (units included) and, where there are few, its allowed values."""
-    return field(default=default, metadata={"help": help, "choices": choices})
+def knob(default, help: str, *, choices: tuple = (), before=None):
+    """A field with its help (units included) and, where there are few, its allowed values.
+
+    before: what runs had that are older than the knob, where that is not the default.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "before": before})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +108,26 @@ class DcnnConfig(RunConfig):
 
     gan: tuple[str, ...] = knob((), "runs of train_gan whose generators make the fakes; none: learn the classes alone")
     width: int = knob(32, "channels of the first convolutions; doubled after each pooling")
-    dropout: float = knob(0.2, "share of pooled features dropped")
     loss: str = knob("cross-entropy", "of both heads", choices=("cross-entropy", "mse"))
     lr: float = knob(2e-3, "AdamW's highest step size; warmed up, then a cosine to zero")
-    weight_decay: float = knob(0.02, "AdamW's decoupled L2")
     steps: int = knob(6_000, "updates in all; the step size's schedule spans them")
+    augment: str = knob(
+        "flip", "shift: moved by up to 2 pixels; flip: mirrored too (not for text)", choices=("none", "shift", "flip")
+    )
+    degrade: float = knob(
+        -1.0,
+        "share of pictures, real and fake alike, that are re-encoded, resampled, blurred or made noisy; 1: all, where "
+        "the real ones were kept as JPEG; -1: 0.5 with --gan, 0 without",
+        before=0.0,
+    )
+    dropout: float = knob(0.2, "share of pooled features dropped")
+    l1: float = knob(0.0, "weight in the loss of the sum of all weights' absolute values")
+    weight_decay: float = knob(0.02, "AdamW's decoupled L2")
+    patience: int = knob(
+        0, "ticks without a smaller validation loss after which training stops; the best tick is kept; 0: to the end"
+    )
+    folds: int = knob(0, "cross-validation: so many networks, each tested on another part of the pictures; 0: none")
+    fold: int = knob(0, "train one network of those, from 1 to --folds; 0: all, one after another")
 
     @property
     def real_batch(self) -> int:
@@ -206,8 +224,11 @@ def from_args(kind: type[Config], args: argparse.Namespace) -> Config:
 
 
 def from_saved(kind: type[Config], values: dict) -> Config:
-    """The configuration of a checkpoint; knobs that it is too old to have are as its preset has them."""
-    return kind(**PRESETS.get(values.get("preset"), {}) | values)
+    """The configuration of a checkpoint; knobs that it is too old to have are as its preset has them, or as they were
+    before there was a knob.
+    """
+    before = {f.name: f.metadata["before"] for f in dataclasses.fields(kind) if f.metadata["before"] is not None}
+    return kind(**before | PRESETS.get(values.get("preset"), {}) | values)
 
 
 def check(c: RunConfig) -> None:
@@ -224,11 +245,16 @@ def check(c: RunConfig) -> None:
     require("validation beta1 beta2 ema dropout", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
     require("decay", lambda x: 0 <= x <= 1, "it is a share, from 0 to 1")
     require("critic_width critic_extra", lambda n: n >= 0, "it must be 0 or more")
-    require("lr lr_g lr_d weight_decay r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
-    require("memory", lambda n: n >= 0, "it must be 0 or more")
+    require("lr lr_g lr_d weight_decay l1 r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
+    require("memory patience", lambda n: n >= 0, "it must be 0 or more")
+    require("degrade", lambda x: x == -1 or 0 <= x <= 1, "it is a share, from 0 to 1, or -1")
+    require("folds", lambda n: n == 0 or n >= 2, "it must be 2 or more, or 0")
+    require("fold", lambda n: 0 <= n <= c.folds, "it counts from 1 to --folds")
     require("seed", lambda n: 0 <= n <= SEED_MAX, f"seeds go from 0 to {SEED_MAX}")
     if getattr(c, "augment", "none") == "adaptive":
         require("validation", lambda x: x > 0, "--augment adaptive watches held-back pictures, so it must be above 0")
+    if getattr(c, "patience", 0) and not c.folds:
+        require("validation", lambda x: x > 0, "--patience watches held-back pictures, so it must be above 0")
     if getattr(c, "gan", ()):
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if c.image_size:

@@ -84,7 +84,7 @@ class Run:
     """One run's folder. `parts`: everything with a state_dict that resuming needs."""
 
     def __init__(self, c: RunConfig, data: dict, parts: dict, device: torch.device):
-        self.c, self.data, self.parts = c, data, parts
+        self.c, self.data, self.parts, self.step = c, data, parts, 0
         self.made = {
             "seconds": 0.0,
             "device": describe(device),
@@ -123,10 +123,12 @@ class Run:
             if state["data"].get(key) != self.data.get(key):
                 raise TrainingError(f"The {what} have changed since {self.folder} was begun. Give another --out.")
         for name, part in self.parts.items():
-            part.load_state_dict(state[name])
+            if name in state:  # what it is too old to have stays as it begins
+                part.load_state_dict(state[name])
         self.made["seconds"] = state["made"]["seconds"]
         self.forget_after(state["step"])
-        return state["step"]
+        self.step = state["step"]
+        return self.step
 
     def forget_after(self, step: int) -> None:
         """Drops log lines of steps that were lost with a killed run: they are about to be made again."""
@@ -157,6 +159,12 @@ class Run:
         networks = [part for part in self.parts.values() if isinstance(part, torch.nn.Module)]
         return all(bool(t.isfinite().all()) for network in networks for t in network.state_dict().values())
 
+    def write(self, step: int) -> None:
+        """The checkpoint of this step."""
+        self.step = step
+        with self.writing():
+            checkpoint.save(self.checkpoint_path, self.c, step, self.data, self.parts, self.made)
+
     def save(self, step: int, log: dict, pictures: np.ndarray | None) -> None:
         """One tick: pictures, log line, and last the checkpoint that makes them count."""
         with self.writing():
@@ -164,7 +172,7 @@ class Run:
                 Image.fromarray(pictures).save(self.folder / "pictures" / f"step-{step:06d}.png")
             with self.log_path.open("a") as file:
                 file.write(json.dumps({"step": step} | log) + "\n")
-            checkpoint.save(self.checkpoint_path, self.c, step, self.data, self.parts, self.made)
+            self.write(step)
         if self.events:
             for name, value in log.items():
                 self.events.add_scalar(name, value, step)
@@ -178,10 +186,13 @@ def train(
     update: Callable[[int], Losses],
     report: Callable[[int], tuple[dict, np.ndarray | None]],
     alarms: Callable[[dict], list[str]] = lambda log: [],
+    is_over: Callable[[], bool] = lambda: False,
+    conclude: Callable[[], bool] = lambda: False,
 ) -> None:
     """Calls `update(step)` up to c.steps, and once a tick `report(step)` -> (further log entries, pictures H,W,3).
 
-    `alarms(log entries)`: sentences about a training that goes wrong, printed while it does.
+    `alarms(log entries)`: sentences about a training that goes wrong, printed while it does. `is_over()`: whether it
+    ends before c.steps. `conclude()`: what is done after the last step; whether the checkpoint is written again for it.
     Random numbers of a step depend on the seed and the step alone, so a resumed run is the same run.
     Raises TrainingError, with the last good checkpoint in place, when a loss is no longer a number.
     """
@@ -202,6 +213,8 @@ def train(
     )
     with bar, farewell(run):
         for step in range(done + 1, c.steps + 1):
+            if is_over():
+                break
             torch.manual_seed(c.seed * 1_000_003 + step)
             for name, loss in update(step).items():
                 sums[name] = sums[name] + loss if name in sums else loss
@@ -230,6 +243,8 @@ def train(
                 run.save(step, log | {"images_per_second": rate}, pictures)
                 bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
             sums, began, since = {}, time.perf_counter(), step
+        if conclude():
+            run.write(run.step)
 
 
 @contextlib.contextmanager
@@ -243,7 +258,7 @@ def farewell(run: Run) -> Iterator[None]:
             "goes on from the last checkpoint" if saved else f"begins anew: none is saved before step {run.c.tick}"
         )
         raise KeyboardInterrupt(f"Stopped. The same command {goes_on}.") from None
-    print(f"{run.folder} has its {run.c.steps:,} steps. Next: python -m export.to_onnx {run.folder} --out models/NAME")
+    print(f"{run.folder} has its {run.step:,} steps. Next: python -m export.to_onnx {run.folder} --out models/NAME")
 
 
 def main(parser, start: Callable[[], None]) -> None:

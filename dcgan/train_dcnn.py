@@ -6,72 +6,36 @@ alone. Without --gan it learns the classes only, and so serves as the referee of
 
 import dataclasses
 import math
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from dcgan import checkpoint, parallel
-from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, check, from_args, make_parser
-from dcgan.data import Batches, Pictures, hold_out, load
+from dcgan import calibration, parallel, typical
+from dcgan.checkpoint import Notes
+from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parser
+from dcgan.data import Pictures, load
+from dcgan.degrade import worn_copies
+from dcgan.folds import cross_validate
+from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import to_images
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
-from dcgan.train_gan import FIRST_SEED, draw
+from dcgan.watch import Patience
 
-MOST_FAKES = 200_000  # kept in memory, however many the real pictures are
+MOST_KNOWN = 5_000  # pictures of each kind from which the statistics of `typical` are taken
 
 
 def resolve(c: DcnnConfig, pictures: Pictures) -> DcnnConfig:
+    """The configuration with everything automatic filled in. Raises TrainingError."""
     channels, size = pictures.images.shape[1:3]
+    usual = 0.5 if c.gan else 0.0  # who learns the classes alone is a referee, and has to see harms
     if not c.gan and pictures.labels is None:
         raise TrainingError(
             "There is nothing to learn: the pictures have no classes, and no --gan makes fakes of them."
         )
-    return dataclasses.replace(c, image_size=size, channels=channels)
-
-
-def load_generators(runs: tuple[str, ...], c: DcnnConfig) -> list[tuple[torch.nn.Module, str]]:
-    """The averaged generators of GAN runs, each with the sha256 of its checkpoint. Raises TrainingError."""
-    generators = []
-    for run in runs:
-        state = checkpoint.load(run, GanConfig)
-        if (state["config"].image_size, state["config"].channels) != (c.image_size, c.channels):
-            raise TrainingError(f"--gan {run} draws pictures of {form(state['config'])}; {form(c)} is needed.")
-        generators.append((checkpoint.network_of(state).requires_grad_(False), state["sha256"]))
-    return generators
-
-
-def form(c: RunConfig) -> str:
-    return f"{c.image_size} x {c.image_size} in {'grey' if c.channels == 1 else 'colour'}"
-
-
-def make_fakes(generators: list[torch.nn.Module], n: int, part: str, device: torch.device) -> Tensor:
-    """About n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S."""
-    n = min(n, MOST_FAKES)
-    each, fakes = math.ceil(n / len(generators)), []
-    for G in generators:
-        G = G.to(device)
-        for start in range(0, each, 500):
-            seeds = np.arange(FIRST_SEED[part] + start, FIRST_SEED[part] + min(start + 500, each))
-            pixels = torch.from_numpy(draw(G, seeds, G.classes, device))
-            fakes.append(pixels.permute(0, 3, 1, 2)[:, : G.channels].contiguous())
-    return torch.cat(fakes)[:n]
-
-
-def augment(images: Tensor) -> Tensor:
-    """Mirrored or not, and shifted by up to two pixels: the same for real and fake."""
-    n, _, size, _ = images.shape
-    flip = torch.rand(n, 1, 1, 1, device=images.device) < 0.5
-    images = torch.where(flip, images.flip(3), images)
-    padded = F.pad(images, (2, 2, 2, 2), mode="replicate")
-    offset = torch.randint(0, 5, (n, 2), device=images.device)
-    along = torch.arange(size, device=images.device)
-    rows, columns = offset[:, :1] + along, offset[:, 1:] + along
-    picture = torch.arange(n, device=images.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return dataclasses.replace(c, image_size=size, channels=channels, degrade=usual if c.degrade < 0 else c.degrade)
 
 
 def learning_rate(c: DcnnConfig, step: int) -> float:
@@ -97,11 +61,26 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 def predict(network: DCNN, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Logits of both heads for images uint8 N,C,S,S, in evaluation mode, 500 at a time."""
+    parts = in_evaluation(network, network, images)
+    return tuple(torch.cat(heads) if heads[0] is not None else None for heads in zip(*parts, strict=True))
+
+
+def in_evaluation(network: DCNN, call: Callable, images: Tensor) -> list:
+    """What the call gives for images uint8 N,C,S,S, 500 at a time, while the network is in evaluation mode."""
+    device = next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        parts = [network(to_images(some)) for some in images.split(500)]
+        parts = [call(to_images(some.to(device))) for some in images.split(500)]
     network.train()
-    return tuple(torch.cat(heads) if heads[0] is not None else None for heads in zip(*parts, strict=True))
+    return parts
+
+
+def size_of_weights(network: DCNN) -> Tensor:
+    """The sum of the absolute values of all weights of convolutions and fully connected layers: the L1 penalty."""
+    return sum(p.abs().sum() for p in network.parameters() if p.ndim > 1)
+
+
+# --- training -----------------------------------------------------------------------------------------------------
 
 
 def train_dcnn(c: DcnnConfig) -> None:
@@ -112,59 +91,120 @@ def train_dcnn(c: DcnnConfig) -> None:
     device = pick_device(c.device)
     pictures = load(c)
     c = resolve(c, pictures)
-    training, validation = (part.to(device) for part in hold_out(pictures, c.validation))
-    batch = Batches(training, c.real_batch, c.seed)
+    training, validation = split(pictures, c)
     introduce(pictures, len(training), device)
     generators = load_generators(c.gan, c)
     networks = [G for G, _ in generators]
-    fakes = make_fakes(networks, len(training), "train", device).to(device) if c.gan else None
     measured = len(validation) > 0
-    unseen = make_fakes(networks, len(validation), "validation", device).to(device) if c.gan and measured else None
+    fakes = make_fakes(networks, len(training), "train", device) if c.gan else None
+    unseen = make_fakes(networks, len(validation), "validation", device) if c.gan and measured else None
+    lessons = Lessons(c, training, fakes, device)
     data = pictures.facts | {"classes": list(pictures.classes), "fakes": [sha256 for _, sha256 in generators]}
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(network, c, device)
+    optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
+    calibrated, known = Notes(), Notes()
     real_loss, class_loss = DCNN_LOSSES[c.loss]
     is_real = (torch.arange(c.batch, device=device) < c.real_batch).float()
 
     def update(step: int) -> Losses:
-        images, label = batch(step)
-        if fakes is not None:
-            i = torch.randint(len(fakes), (c.batch - c.real_batch,), device=device)
-            images = torch.cat([images, to_images(fakes[i])])
+        images, label = lessons(step)
         with autocast(c, device):
-            real_logits, class_logits = network(augment(images).contiguous(memory_format=torch.channels_last))
+            real_logits, class_logits = network(images)
         losses = {}
         if real_logits is not None:
             losses["real_loss"] = real_loss(real_logits.float(), is_real)
         if class_logits is not None:
             losses["class_loss"] = class_loss(class_logits[: c.real_batch].float(), label)
-        descend(sum(losses.values()), optimizer, learning_rate(c, step))
+        penalty = c.l1 * size_of_weights(network) if c.l1 else 0.0
+        descend(sum(losses.values()) + penalty, optimizer, learning_rate(c, step))
         return {name: loss.detach() for name, loss in losses.items()}
 
     def report(step: int) -> tuple[dict, None]:
-        log = {}
         if not measured:
-            return log, None
-        real_logits, class_logits = predict(network, validation.images)
-        if class_logits is not None:
-            log["class_accuracy"] = (class_logits.argmax(1) == validation.labels).float().mean().item()
-        if real_logits is not None:
-            fake_logits = predict(network, unseen)[0]
-            log["real_accuracy"] = (
-                (real_logits > 0).float().mean().item() + (fake_logits <= 0).float().mean().item()
-            ) / 2
+            return {}, None
+        log = examine(network, validation, unseen, c)
+        best.consider(network, step, log["validation_loss"])
         return log, None
 
-    run = Run(c, data, {"network": network, "optimizer": optimizer}, device)
-    train(run, update, report)
+    def conclude() -> bool:
+        if calibrated or not (measured and c.gan):
+            return False
+        chosen, held_back = best.network if best.step else network, validation.images[:]
+        calibrated.update(calibrate(chosen, held_back, unseen, c))
+        known.update(what_is_known(chosen, lessons, held_back))
+        return True
+
+    parts = {"network": network, "optimizer": optimizer}
+    parts |= {"best": best} if c.patience else {}
+    parts |= {"calibration": calibrated, "typical": known} if c.gan else {}
+    run = Run(c, data, parts, device)
+    train(run, update, report, is_over=best.is_over, conclude=conclude)
+
+
+def examine(network: DCNN, validation: Pictures, unseen: Tensor | None, c: DcnnConfig) -> dict[str, float]:
+    """How it does on held-back pictures and on fakes of unseen seeds, as they are: what a log line says of it."""
+    real_loss, class_loss = DCNN_LOSSES[c.loss]
+    real_logits, class_logits = predict(network, validation.images)
+    log, losses = {}, []
+    if class_logits is not None:
+        label = validation.labels.to(class_logits.device)
+        log["class_accuracy"] = (class_logits.argmax(1) == label).float().mean().item()
+        losses.append(class_loss(class_logits, label))
+    if real_logits is not None:
+        fake_logits = predict(network, unseen)[0]
+        right = (real_logits > 0).float().mean().item() + (fake_logits <= 0).float().mean().item()
+        log["real_accuracy"] = right / 2
+        of_real, of_fake = torch.ones_like(real_logits), torch.zeros_like(fake_logits)
+        losses.append((real_loss(real_logits, of_real) + real_loss(fake_logits, of_fake)) / 2)
+    return log | {"validation_loss": sum(losses).item()}
+
+
+# --- after the training -------------------------------------------------------------------------------------------
+
+
+def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -> dict:
+    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are, and degraded."""
+    clean, worn = (
+        tuple(predict(network, images)[0].double().cpu().numpy() for images in pair)
+        for pair in ((held_back, unseen), (worn_copies(held_back, (c.seed, 2)), worn_copies(unseen, (c.seed, 3))))
+    )
+    return calibration.fit(clean, worn)
+
+
+def what_is_known(network: DCNN, lessons: Lessons, held_back: Tensor) -> dict[str, Tensor]:
+    """The statistics of `typical`, from real pictures and fakes that the network has learnt from, clean and degraded.
+
+    The real pictures of a class are a group, the fakes that look like it are another; without classes there is one
+    group of each. held_back: real pictures uint8 N,C,S,S, of whose distances the quantiles are.
+    """
+
+    def look(images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features N,F, and the number N of the class that the network sees."""
+        parts = in_evaluation(network, lambda some: network.features(some).mean((2, 3)), images)
+        features = torch.cat(parts)
+        with torch.no_grad():
+            seen = network.class_head(features).argmax(1) if network.class_head is not None else None
+        return features.cpu(), torch.zeros(len(features), dtype=torch.int64) if seen is None else seen.cpu()
+
+    features, groups = [], []
+    for pictures in lessons.real:
+        some = pictures[some_of(len(pictures), MOST_KNOWN)]
+        seen, group = look(some.images[:])
+        features.append(seen)
+        groups.append(group if some.labels is None else some.labels.cpu())
+    for fakes in lessons.fake:
+        seen, group = look(fakes[some_of(len(fakes), MOST_KNOWN)])
+        features.append(seen)
+        groups.append(group + max(1, network.classes))
+    return typical.fit(torch.cat(features), torch.cat(groups), look(held_back)[0])
 
 
 def cli(argv: list[str] | None = None) -> None:
     parser = make_parser(DcnnConfig, "python -m dcgan.train_dcnn", __doc__.splitlines()[0])
     c = from_args(DcnnConfig, parser.parse_args(argv))
-    main(parser, lambda: train_dcnn(c))
+    main(parser, lambda: cross_validate(c, train_dcnn) if c.folds and not c.fold else train_dcnn(c))
 
 
 if __name__ == "__main__":

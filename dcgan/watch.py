@@ -1,4 +1,4 @@
-"""What is watched while a GAN trains: the best step so far, and the signs of a game that has gone wrong."""
+"""What is watched while a network trains: the best step so far, and the signs of a game that has gone wrong."""
 
 import copy
 
@@ -31,6 +31,40 @@ class Best:
 
     def load_state_dict(self, state: dict) -> None:
         self.step, self.distance = state["step"], state["distance"]
+        if self.step:
+            self.network.load_state_dict(state["network"])
+
+
+class Patience:
+    """Early stopping: the network of the tick with the smallest loss on held-back pictures, and how long ago it was.
+
+    Prechelt, Early stopping - but when?, 1998, section 2. With `ticks` 0 it keeps nothing and is never over.
+    """
+
+    def __init__(self, network: nn.Module, ticks: int):
+        self.ticks, self.step, self.loss, self.waited = ticks, 0, float("inf"), 0
+        self.network = copy.deepcopy(network).requires_grad_(False) if ticks else None
+
+    def consider(self, network: nn.Module, step: int, loss: float) -> None:
+        """One tick."""
+        self.waited += 1
+        if self.network is not None and loss < self.loss:
+            self.network.load_state_dict(network.state_dict())
+            self.step, self.loss, self.waited = step, loss, 0
+
+    def is_over(self) -> bool:
+        return bool(self.ticks) and self.waited >= self.ticks
+
+    def state_dict(self) -> dict:
+        return {
+            "step": self.step,
+            "loss": self.loss,
+            "waited": self.waited,
+            "network": self.network.state_dict() if self.step else {},
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.step, self.loss, self.waited = state["step"], state["loss"], state["waited"]
         if self.step:
             self.network.load_state_dict(state["network"])
 

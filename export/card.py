@@ -133,6 +133,8 @@ def made_sentence(file: str, facts: dict) -> str:
 
 def nearest(best: dict) -> str:
     """Why a step is the best one."""
+    if "loss" in best:
+        return f"its loss on real pictures and fakes that it had not learnt from was the smallest ({best['loss']:.4g})"
     on = best.get("on", "real pictures that were held back")
     return f"its pictures had the smallest Fréchet distance to {on} ({best['distance']:.4g})"
 

@@ -170,8 +170,21 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
         "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB, 0 to 255"},
         "outputs": {name: says[name] for name in outputs},
     }
+    dcnn_facts |= what_to_trust(state)
     name = "dcnn.onnx" if c.gan else "referee.onnx"
     return {name: Graph(module, example, outputs, {"pixels": PICTURE_AXES}, dcnn_facts)}
+
+
+def what_to_trust(state: dict) -> dict:
+    """Facts of a DCNN's verdicts, as far as its checkpoint has them, all from pictures that it has not learnt from.
+
+    `threshold`: the probability from which on a picture is called real. `unsure_band`: [low, high], the probabilities
+    between which it is too close to call. `errors`: shares of `clean` and of `degraded` pictures, `false_alarms` (real
+    ones that are called fake) and `misses` (fakes that are called real). `best`: the step that early stopping kept.
+    """
+    calibration, best = state.get("calibration", {}), state.get("best", {})
+    facts = {name: calibration[name] for name in ("threshold", "unsure_band", "errors") if name in calibration}
+    return facts | ({"best": {"step": best["step"], "loss": best["loss"]}} if best.get("step") else {})
 
 
 def example_pixels(n: int, case: int, size: int) -> Tensor:

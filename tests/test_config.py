@@ -72,6 +72,12 @@ def test_the_default_is_modern_and_old_checkpoints_stay_what_they_were():
     assert old == parse(GanConfig, "--preset paper --width 7")
 
 
+def test_a_run_from_before_a_knob_keeps_what_it_had():
+    assert from_saved(DcnnConfig, {"out": "run"}).degrade == 0
+    assert from_saved(DcnnConfig, {"out": "run", "degrade": 0.3}).degrade == 0.3
+    assert parse(DcnnConfig, "").degrade == -1  # as fits the run
+
+
 def test_the_help_tells_what_a_preset_has_instead():
     help = make_parser(GanConfig, "prog", "").format_help()
     assert "paper: cross-entropy" in " ".join(help.split()).replace("cross- entropy", "cross-entropy")
@@ -151,6 +157,14 @@ def test_help_is_shown_with_defaults(trainer):
         (GanConfig, {"seed": -1}, "--seed is -1; seeds go from 0 to 4294967295"),
         (GanConfig, {"seed": 2**64}, "--seed is 18446744073709551616; seeds go"),
         (DcnnConfig, {"lr": -1.0}, "--lr is -1.0; it must be 0 or more"),
+        (DcnnConfig, {"l1": -1.0}, "--l1 is -1.0; it must be 0 or more"),
+        (DcnnConfig, {"degrade": 1.5}, "--degrade is 1.5; it is a share, from 0 to 1"),
+        (DcnnConfig, {"degrade": -0.5}, "--degrade is -0.5; it is a share, from 0 to 1"),
+        (DcnnConfig, {"patience": -1}, "--patience is -1; it must be 0 or more"),
+        (DcnnConfig, {"patience": 3, "validation": 0.0}, "--validation is 0.0; --patience watches held-back pictures"),
+        (DcnnConfig, {"folds": 1}, "--folds is 1; it must be 2 or more"),
+        (DcnnConfig, {"folds": 3, "fold": 4}, "--fold is 4; it counts from 1 to --folds"),
+        (DcnnConfig, {"fold": 1}, "--fold is 1; it counts from 1 to --folds"),
         (DcnnConfig, {"dropout": 1.0}, "--dropout is 1.0; it is a share, from 0 to below 1"),
         (DcnnConfig, {"weight_decay": -1.0}, "--weight-decay is -1.0; it must be 0 or more"),
         (DcnnConfig, {"batch": 1, "gan": ("a",)}, "--batch is 1; with --gan it must be at least 2"),

@@ -74,7 +74,7 @@ def assert_same_run(a: Path, b: Path, parts: set[str]) -> None:
     for part in parts:
         one, other = tensors(first[part]), tensors(second[part])
         assert one.keys() == other.keys()
-        assert len(one) > 3 or part in ("augment", "G_best")  # nothing is held back to choose the best by
+        assert len(one) > 2 or part in ("augment", "G_best")  # nothing is held back to choose the best by
         assert [name for name in one if not torch.equal(one[name], other[name])] == []
     logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in (a, b)]
     for line in logs[0] + logs[1]:
@@ -94,7 +94,8 @@ def test_a_gan_killed_again_and_again_is_the_same_run(uninterrupted_gan, tmp_pat
 
 def test_a_dcnn_killed_again_and_again_is_the_same_run(uninterrupted_gan, shades, tmp_path):
     options = ["--data", str(shades), *COMMON, "--steps", "240", "--gan", str(uninterrupted_gan[1])]
+    options += ["--patience", "200", "--l1", "1e-5"]  # more ticks than there are
     whole = train_whole("train_dcnn", options, tmp_path / "whole")
     seconds = checkpoint.load(whole)["made"]["seconds"]
     assert killed_and_started_again("train_dcnn", train_dcnn.cli, options, tmp_path / "run", seconds) >= 5
-    assert_same_run(whole, tmp_path / "run", {"network", "optimizer"})
+    assert_same_run(whole, tmp_path / "run", {"network", "optimizer", "best", "calibration", "typical"})

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from dcgan.watch import Best, alarms, diversity
+from dcgan.watch import Best, Patience, alarms, diversity
 
 FINE = {"images": 10_000, "diversity": 0.9, "D_real": 1.0, "D_fake": -1.0}
 
@@ -27,6 +27,33 @@ def test_a_distance_that_is_no_number_is_never_the_best():
     best = Best(nn.Linear(2, 2))
     best.consider(nn.Linear(2, 2), 1, float("nan"))
     assert best.step == 0
+
+
+def wait(losses: list[float], ticks: int) -> Patience:
+    network, patience = nn.Linear(2, 2), Patience(nn.Linear(2, 2), ticks)
+    for step, loss in enumerate(losses, 1):
+        nn.init.constant_(network.weight, step)
+        patience.consider(network, step, loss)
+    return patience
+
+
+def test_patience_ends_so_many_ticks_after_the_best_one_which_it_keeps():
+    losses = [5.0, 3.0, 4.0, float("nan"), 3.0]
+    assert [wait(losses[:n], 3).is_over() for n in range(6)] == [False] * 5 + [True]
+    again = Patience(nn.Linear(2, 2), 3)
+    again.load_state_dict(wait(losses, 3).state_dict())
+    assert (again.step, again.loss, again.is_over()) == (2, 3.0, True)
+    assert torch.equal(again.network.weight, torch.full((2, 2), 2.0))
+
+
+def test_patience_begins_anew_with_each_better_tick():
+    assert not wait([5.0, 6.0, 4.0, 6.0, 3.0, 6.0], 2).is_over()
+
+
+def test_without_patience_nothing_is_kept_and_nothing_ends():
+    patience = wait([1.0, 2.0, 3.0], 0)
+    assert not patience.is_over()
+    assert patience.state_dict()["network"] == {}
 
 
 def test_equal_pictures_have_no_diversity_and_a_known_spread_has_its_standard_deviation():
