@@ -339,8 +339,7 @@ def export(
     of half the size. `keep`: models of the bundle as it is, such as the referee that better generators are measured by.
     Raises ExportError, TrainingError, PictureError, OSError.
     """
-    if examples and not examples.is_dir():
-        raise ExportError(f"--examples {examples} does not exist, or is no folder.")
+    shown = read_examples(examples) if examples else {}
     graphs: dict[str, Graph] = {}
     metrics: list[dict] = []
     film = None
@@ -380,8 +379,8 @@ def export(
         card = write_card(out.name, facts, sizes, metrics, film and film[1])
         (aside / "README.md").write_text(card, encoding="utf-8")
         (aside / "examples").mkdir()
-        for path in sorted(examples.iterdir()) if examples else []:
-            (aside / "examples" / f"{path.stem}.png").write_bytes(png_bytes(read_picture(path)))
+        for name, content in shown.items():
+            (aside / "examples" / name).write_bytes(content)
         made = {path.relative_to(aside).as_posix(): path for path in sorted(aside.rglob("*")) if path.is_file()}
         sha256 = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in made.items()}
         manifest = {"format": FORMAT, "sha256": sha256} | ({"progress": film[1]} if film else {})
@@ -392,6 +391,13 @@ def export(
             path.replace(out / name)
     for name in stale:  # of an earlier export into the same folder; no card speaks of them any more
         (out / name).unlink(missing_ok=True)
+
+
+def read_examples(folder: Path) -> dict[str, bytes]:
+    """Name -> lossless file, of each picture in a folder. Raises ExportError, PictureError."""
+    if not folder.is_dir():
+        raise ExportError(f"--examples {folder} does not exist, or is no folder.")
+    return {f"{path.stem}.png": png_bytes(read_picture(path)) for path in sorted(folder.iterdir())}
 
 
 def check_together(facts: dict[str, dict]) -> None:

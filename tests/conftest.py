@@ -88,21 +88,46 @@ def toy_bundle(gan_run, dcnn_run, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mixed_models(toy_bundle, toy_pictures, tmp_path_factory) -> Path:
-    """A folder of bundles that differ in what they have: `plain` has no classes, no DCNN and a licence against
-    commerce; `referee` is a referee alone; `shapes` is the toy bundle.
-    """
-    from dcgan import train_dcnn, train_gan
+def referee_run(toy_pictures, tmp_path_factory) -> Path:
+    """A run of train_dcnn on real pictures alone."""
+    from dcgan import train_dcnn
+
+    run = tmp_path_factory.mktemp("runs") / "referee"
+    train_dcnn.cli(["--data", str(toy_pictures), "--out", str(run), "--steps", "4", "--batch", "8", "--width", "4"])
+    return run
+
+
+@pytest.fixture(scope="session")
+def referee_bundle(referee_run, tmp_path_factory) -> Path:
+    """The bundle of that run."""
     from export import to_onnx
 
-    models, runs = tmp_path_factory.mktemp("mixed-models"), tmp_path_factory.mktemp("mixed-runs")
-    toy = ["--data", str(toy_pictures), "--width", "8", "--batch", "16", "--steps", "2", "--tick", "1"]
+    folder = tmp_path_factory.mktemp("models") / "referee"
+    to_onnx.main([str(referee_run), "--out", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mixed_models(toy_bundle, referee_bundle, toy_pictures, tmp_path_factory) -> Path:
+    """A folder of bundles that differ in what they have: `plain` has no classes, no DCNN and a licence against
+    commerce; `referee` is a referee alone; `shapes` is the toy bundle. Two copies of it are damaged: `tampered` has
+    another generator and critic than its manifest says, `torn` has lost its DCNN.
+    """
+    from dcgan import train_gan
+    from export import to_onnx
+
+    models, run = tmp_path_factory.mktemp("mixed-models"), tmp_path_factory.mktemp("mixed-runs") / "plain"
+    toy = ["--width", "8", "--latent-dim", "8", "--batch", "16", "--steps", "2", "--tick", "1", "--no-conditional"]
     licence = ["--licence", "non-commercial research only"]
-    train_gan.cli([*toy, *licence, "--no-conditional", "--latent-dim", "8", "--out", str(runs / "plain")])
-    train_dcnn.cli([*toy, "--out", str(runs / "referee")])
-    for name in ("plain", "referee"):
-        to_onnx.main([str(runs / name), "--out", str(models / name)])
-    shutil.copytree(toy_bundle, models / "shapes")
+    train_gan.cli(["--data", str(toy_pictures), *licence, *toy, "--out", str(run)])
+    to_onnx.main([str(run), "--out", str(models / "plain")])
+    shutil.copytree(referee_bundle, models / "referee")
+    for name in ("shapes", "tampered", "torn"):
+        shutil.copytree(toy_bundle, models / name)
+    for name in ("generator.onnx", "critic.onnx"):
+        with (models / "tampered" / name).open("ab") as file:
+            file.write(b"\0")
+    (models / "torn" / "dcnn.onnx").unlink()
     return models
 
 

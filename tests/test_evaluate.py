@@ -24,13 +24,6 @@ def few_patches(monkeypatch):
     monkeypatch.setattr(metrics, "PATCHES", 1024)
 
 
-@pytest.fixture(scope="module")
-def referee_run(toy_pictures, tmp_path_factory):
-    out = tmp_path_factory.mktemp("referee")
-    train_dcnn.cli(["--data", str(toy_pictures), "--out", str(out), "--steps", "4", "--batch", "8", "--width", "4"])
-    return out
-
-
 def lines_of(capsys, *argv) -> list[dict]:
     evaluate.main([str(a) for a in argv])
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -47,23 +40,27 @@ def refused(capsys, *argv) -> str:
     return capsys.readouterr().err
 
 
-def test_a_run_and_its_bundle_have_the_same_figures(toy_pictures, gan_run, dcnn_run, referee_run, tmp_path, capsys):
-    gan_run, dcnn_run = (
-        shutil.copytree(run, tmp_path / run.name) for run in (gan_run, dcnn_run)
-    )  # it adds metrics.json
+def test_a_run_and_its_bundle_have_the_same_figures(
+    toy_pictures, gan_run, dcnn_run, referee_run, toy_bundle, tmp_path, capsys
+):
+    runs = (shutil.copytree(run, tmp_path / run.name) for run in (gan_run, dcnn_run, referee_run))  # gets metrics.json
+    gan_run, dcnn_run, referee_run = runs
     of_runs = rows_of(capsys, gan_run, "--referee", referee_run)
     of_runs |= rows_of(capsys, dcnn_run) | rows_of(capsys, referee_run)
-    to_onnx.main([str(r) for r in (gan_run, dcnn_run, referee_run)] + ["--out", str(tmp_path / "b")])
+    bundle = shutil.copytree(toy_bundle, tmp_path / "b")
+    shutil.copy(gan_run / "metrics.json", bundle)  # as if its generator had been exported after it was measured
+    kept = ["--keep", "generator.onnx", "critic.onnx"]
+    to_onnx.main([str(dcnn_run), str(referee_run), *kept, "--out", str(bundle)])
     capsys.readouterr()
-    of_bundle = rows_of(capsys, tmp_path / "b", "--data", toy_pictures)
+    of_bundle = rows_of(capsys, bundle, "--data", toy_pictures)
     assert of_bundle.keys() == of_runs.keys()
     assert {metric for _, metric in of_runs} >= {"class_accuracy", "real_or_fake_auc", "recognised_as_asked"}
     for key, row in of_runs.items():
         assert of_bundle[key]["n"] == row["n"] > 0
         assert of_bundle[key]["value"] == pytest.approx(row["value"], abs=0.01)
     accuracy = of_runs["dcnn", "class_accuracy"]["value"]
-    assert Bundle(tmp_path / "b").dcnn.facts["metrics"]["class_accuracy"] == accuracy
-    stored = json.loads((tmp_path / "b" / "metrics.json").read_text())
+    assert Bundle(bundle).dcnn.facts["metrics"]["class_accuracy"] == accuracy
+    stored = json.loads((bundle / "metrics.json").read_text())
     assert {(row["of"], row["metric"]): row["value"] for row in stored} == {k: r["value"] for k, r in of_runs.items()}
     assert all(row["command"].startswith("python -m dcgan.evaluate") for row in stored)
 

@@ -13,6 +13,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from torch.nn.utils.parametrize import is_parametrized
 
 from dcgan import checkpoint
 from dcgan.config import GanConfig
@@ -26,6 +27,46 @@ from export.weights import plain, rounded
 
 CHANGED = {"batch": 16, "latent_dim": 8, "width": 8}  # in the toy run, of what the preset has
 FILES = ("generator.onnx", "critic.onnx", "dcnn.onnx")
+FIGURE = {"of": "generator", "metric": "m", "value": 0.5, "n": 1, "on": "", "command": ""}
+
+
+@pytest.fixture(scope="module")
+def half_bundle(gan_run, dcnn_run, tmp_path_factory) -> Path:
+    """The toy bundle with weights of 16 bits."""
+    out = tmp_path_factory.mktemp("half") / "shapes"
+    to_onnx.main([str(gan_run), str(dcnn_run), "--weights", "fp16", "--out", str(out)])
+    return out
+
+
+@pytest.fixture(scope="module")
+def second_bundle(toy_bundle, gan_run, dcnn_run, tmp_path_factory) -> Path:
+    """The toy bundle exported again, into a folder where an earlier export has left a referee, and a person a file."""
+    out = shutil.copytree(toy_bundle, tmp_path_factory.mktemp("second") / toy_bundle.name)
+    shutil.copy(out / "dcnn.onnx", out / "referee.onnx")
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["sha256"]["referee.onnx"] = manifest["sha256"]["dcnn.onnx"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    (out / "notes.txt").write_text("a person's own file stays")
+    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(out)])
+    return out
+
+
+@pytest.fixture(scope="module")
+def measured_run(gan_run, tmp_path_factory) -> Path:
+    """The GAN's run, with figures and without pictures."""
+    run = shutil.copytree(gan_run, tmp_path_factory.mktemp("measured") / "run")
+    shutil.rmtree(run / "pictures")
+    (run / "metrics.json").write_text(json.dumps([FIGURE | {"checkpoint": checkpoint.load(run)["sha256"]}]))
+    return run
+
+
+@pytest.fixture(scope="module")
+def better_bundle(toy_bundle, toy_pictures, measured_run, tmp_path_factory) -> Path:
+    """The toy bundle after that run was exported into it, with examples; its DCNN was kept."""
+    out = shutil.copytree(toy_bundle, tmp_path_factory.mktemp("better") / toy_bundle.name)
+    examples = ["--examples", str(toy_pictures / "test" / "disc")]
+    to_onnx.main([str(measured_run), *examples, "--keep", "dcnn.onnx", "--out", str(out)])
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +160,21 @@ def test_the_pictures_of_the_training_travel_along(toy_bundle, gan_run):
     assert np.array_equal(first[::scale, ::scale], grid)
 
 
-def test_exporting_twice_gives_the_same_bytes(toy_bundle, gan_run, dcnn_run, tmp_path):
-    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(tmp_path / toy_bundle.name)])
+def test_exporting_twice_gives_the_same_bytes(toy_bundle, second_bundle):
     for name in (*FILES, "samples.png", "README.md", "manifest.json"):
-        assert (tmp_path / toy_bundle.name / name).read_bytes() == (toy_bundle / name).read_bytes(), name
+        assert (second_bundle / name).read_bytes() == (toy_bundle / name).read_bytes(), name
 
 
-def test_a_tampered_network_is_refused_and_nothing_is_written(gan_run, tmp_path):
+def test_a_second_export_removes_what_it_no_longer_makes(toy_bundle, second_bundle):
+    names = {path.name for path in second_bundle.iterdir()}
+    assert "referee.onnx" not in names
+    assert names == {path.name for path in toy_bundle.iterdir()} | {"notes.txt"}
+
+
+def test_a_tampered_network_is_refused_and_nothing_is_written(toy_bundle, gan_run, tmp_path):
     graph = to_onnx.graphs_of(checkpoint.load(gan_run))["generator.onnx"]
-    model = to_onnx.to_proto(graph)
+    model = onnx.load(toy_bundle / "generator.onnx")
+    to_onnx.compare(model.SerializeToString(), graph, "generator.onnx")
     weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
     values = np.frombuffer(weights.raw_data, np.float32).copy()
     values *= 300  # a generator after four steps is grey: a small change would stay below one level
@@ -176,7 +223,7 @@ def untrained(classes: int = 0, **knobs) -> dict:
     return state | {"data": {"classes": ["a", "b", "c"][:classes], "sha256": "0"}}
 
 
-def test_a_critic_whose_weights_are_computed_exports(tmp_path):
+def test_a_critic_whose_weights_are_computed_is_exported_with_plain_ones():
     state = untrained(critic_norm="spectral")
     D = make_gan(state["config"], 0)[1]
     D.load_state_dict(state["D"])
@@ -184,8 +231,8 @@ def test_a_critic_whose_weights_are_computed_exports(tmp_path):
     with torch.no_grad():
         before = D.eval()(images)
         assert torch.equal(plain(D.train())(images), before)  # and looking at the weights has not changed them
-    graph = to_onnx.graphs_of(state)["critic.onnx"]
-    to_onnx.write_graph(to_onnx.halve(graph, "critic.onnx"), tmp_path / "critic.onnx")
+    module = to_onnx.graphs_of(state)["critic.onnx"].module
+    assert not any(is_parametrized(part) for part in module.modules())
 
 
 def test_the_best_generator_is_the_one_that_is_exported():
@@ -207,16 +254,14 @@ def test_the_best_generator_is_the_one_that_is_exported():
 # --- weights of 16 bits --------------------------------------------------------------------------------------------
 
 
-def test_half_weights_make_smaller_files_that_any_runtime_reads(toy_bundle, gan_run, dcnn_run, tmp_path):
-    out = tmp_path / "half"
-    to_onnx.main([str(gan_run), str(dcnn_run), "--weights", "fp16", "--out", str(out)])
+def test_half_weights_make_smaller_files_that_any_runtime_reads(toy_bundle, half_bundle):
     for name in FILES:
-        model = onnx.load(out / name)
+        model = onnx.load(half_bundle / name)
         kept = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT and np.prod(t.dims) >= 256]
         assert [t.name for t in kept if len(t.dims) > 1] == []
         assert (model.ir_version, model.opset_import[0].version) == (8, 18)
-        assert (out / name).stat().st_size < 0.9 * (toy_bundle / name).stat().st_size
-    small, large = Bundle(out), Bundle(toy_bundle)
+        assert (half_bundle / name).stat().st_size < 0.9 * (toy_bundle / name).stat().st_size
+    small, large = Bundle(half_bundle), Bundle(toy_bundle)
     pixels, expected = (bundle.generator.draw(range(64)).astype(int) for bundle in (small, large))
     assert np.abs(pixels - expected).max() <= 2
     verdicts, expected = (bundle.dcnn(expected.astype(np.uint8)) for bundle in (small, large))
@@ -227,12 +272,11 @@ def test_half_weights_make_smaller_files_that_any_runtime_reads(toy_bundle, gan_
     assert large.generator.facts["weights"] == {"stored": "float32"}
 
 
-def test_the_arithmetic_of_half_weights_has_32_bits(gan_run, tmp_path):
+def test_the_arithmetic_of_half_weights_has_32_bits(gan_run, half_bundle):
     graph = to_onnx.halve(to_onnx.graphs_of(checkpoint.load(gan_run))["critic.onnx"], "critic.onnx")
-    to_onnx.write_graph(graph, tmp_path / "critic.onnx")
     with torch.no_grad():
         expected = graph.module(**graph.example(7, 1)).numpy()
-    session = ort.InferenceSession(tmp_path / "critic.onnx", providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(half_bundle / "critic.onnx", providers=["CPUExecutionProvider"])
     found = session.run(["score"], {key: value.numpy() for key, value in graph.example(7, 1).items()})[0]
     assert np.allclose(found, expected, 1e-4, 1e-6)  # in 16 bits it would be 1e-3 off
     weights = [p for p in graph.module.parameters() if p.ndim > 1]
@@ -322,33 +366,21 @@ def test_an_out_that_is_a_file_is_a_sentence(gan_run, tmp_path, capsys):
     assert "cannot be written" in refused(capsys, gan_run, "--out", tmp_path / "out")
 
 
-def test_a_file_above_the_limit_is_refused(gan_run, monkeypatch, tmp_path, capsys):
+def test_a_file_above_the_limit_is_refused(gan_run, half_bundle, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(to_onnx, "MOST_BYTES", 1000)
     assert "--weights fp16" in refused(capsys, gan_run, "--out", tmp_path / "out")
-    said = refused(capsys, gan_run, "--weights", "fp16", "--out", tmp_path / "out")
-    assert "smaller --width" in said
-    assert "--weights" not in said
     assert not list((tmp_path / "out").iterdir())
+    with pytest.raises(to_onnx.ExportError, match=r"would have .* smaller --width") as caught:
+        to_onnx.check(onnx.load(half_bundle / "generator.onnx"), "generator.onnx")
+    assert "--weights" not in str(caught.value)
 
 
-def test_a_second_export_removes_what_it_no_longer_makes(toy_bundle, gan_run, tmp_path):
-    shutil.copytree(toy_bundle, tmp_path / "b")
-    (tmp_path / "b" / "notes.txt").write_text("a person's own file stays")
-    to_onnx.main([str(gan_run), "--out", str(tmp_path / "b")])
-    names = {p.name for p in (tmp_path / "b").iterdir()}
-    assert "dcnn.onnx" not in names
-    assert {"generator.onnx", "critic.onnx", "notes.txt"} <= names
-
-
-def test_a_better_generator_keeps_the_model_that_it_is_measured_by(toy_bundle, gan_run, tmp_path, capsys):
-    out = shutil.copytree(toy_bundle, tmp_path / "b")
-    before = (out / "dcnn.onnx").read_bytes()
-    to_onnx.main([str(gan_run), "--out", str(out), "--keep", "dcnn.onnx"])
-    assert (out / "dcnn.onnx").read_bytes() == before
-    assert "`dcnn.onnx`" in (out / "README.md").read_text()
-    assert json.loads((out / "manifest.json").read_text())["sha256"]["dcnn.onnx"]
-    assert "there is no" in refused(capsys, gan_run, "--out", out, "--keep", "referee.onnx")
-    assert "makes it anew" in refused(capsys, gan_run, "--out", out, "--keep", "critic.onnx")
+def test_a_better_generator_keeps_the_model_that_it_is_measured_by(toy_bundle, better_bundle, gan_run, capsys):
+    assert (better_bundle / "dcnn.onnx").read_bytes() == (toy_bundle / "dcnn.onnx").read_bytes()
+    assert "`dcnn.onnx`" in (better_bundle / "README.md").read_text()
+    assert json.loads((better_bundle / "manifest.json").read_text())["sha256"]["dcnn.onnx"]
+    assert "there is no" in refused(capsys, gan_run, "--out", better_bundle, "--keep", "referee.onnx")
+    assert "makes it anew" in refused(capsys, gan_run, "--out", better_bundle, "--keep", "critic.onnx")
 
 
 def test_without_onnx_one_sentence_says_what_to_install():
@@ -358,38 +390,38 @@ def test_without_onnx_one_sentence_says_what_to_install():
     assert done.stderr == "Export needs onnx. Install it with: pip install -r requirements-train.txt\n"
 
 
-def test_a_run_without_pictures_exports_without_progress(gan_run, tmp_path):
-    run = shutil.copytree(gan_run, tmp_path / "run")
-    shutil.rmtree(run / "pictures")
-    to_onnx.main([str(run), "--out", str(tmp_path / "b")])
-    assert not (tmp_path / "b" / "progress.webp").exists()
-    assert "progress" not in json.loads((tmp_path / "b" / "manifest.json").read_text())
-    assert "progress" not in (tmp_path / "b" / "README.md").read_text()
+def test_a_run_without_pictures_exports_without_progress(better_bundle):
+    assert not (better_bundle / "progress.webp").exists()  # nor is that of the earlier export still there
+    assert "progress" not in json.loads((better_bundle / "manifest.json").read_text())
+    assert "progress" not in (better_bundle / "README.md").read_text()
 
 
-def test_figures_of_an_earlier_checkpoint_are_left_out(gan_run, tmp_path, capsys):
-    run = shutil.copytree(gan_run, tmp_path / "run")
-    row = {"of": "generator", "metric": "m", "value": 0.5, "n": 1, "on": "", "command": ""}
-    sha256 = checkpoint.load(run)["sha256"]
-    for of_checkpoint, said, kept in (("0", "earlier checkpoint", []), (sha256, "", [row | {"checkpoint": sha256}])):
-        (run / "metrics.json").write_text(json.dumps([row | {"checkpoint": of_checkpoint}]))
-        to_onnx.main([str(run), "--out", str(tmp_path / "b")])
-        assert said in capsys.readouterr().err
-        assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == kept
+def test_the_figures_of_a_run_travel_along(better_bundle, measured_run):
+    figures = json.loads((better_bundle / "metrics.json").read_text())
+    assert figures == [FIGURE | {"checkpoint": checkpoint.load(measured_run)["sha256"]}]
+    assert Bundle(better_bundle).generator.facts["metrics"] == {"m": 0.5}
 
 
-def test_examples_travel_losslessly_and_are_vouched_for(gan_run, toy_pictures, tmp_path):
+def test_figures_of_an_earlier_checkpoint_are_left_out(measured_run, capsys):
+    sha256 = checkpoint.load(measured_run)["sha256"]
+    assert to_onnx.read_metrics(measured_run, sha256) == [FIGURE | {"checkpoint": sha256}]
+    assert capsys.readouterr().err == ""
+    assert to_onnx.read_metrics(measured_run, "of a later checkpoint") == []
+    assert "is of an earlier checkpoint and left out" in capsys.readouterr().err
+
+
+def test_examples_travel_losslessly_and_are_vouched_for(better_bundle, toy_pictures):
     folder = toy_pictures / "test" / "disc"
-    to_onnx.main([str(gan_run), "--examples", str(folder), "--out", str(tmp_path / "b")])
-    shipped = sorted((tmp_path / "b" / "examples").iterdir())
+    shipped = sorted((better_bundle / "examples").iterdir())
     assert [path.name for path in shipped] == sorted(path.name for path in folder.iterdir())
     assert all(np.array_equal(read_picture(path), read_picture(folder / path.name)) for path in shipped)
-    assert f"examples/{shipped[0].name}" in json.loads((tmp_path / "b" / "manifest.json").read_text())["sha256"]
+    assert f"examples/{shipped[0].name}" in json.loads((better_bundle / "manifest.json").read_text())["sha256"]
 
 
-def test_an_example_that_is_no_picture_is_a_sentence(gan_run, tmp_path, capsys):
+def test_an_example_that_is_no_picture_is_a_sentence_before_anything_is_exported(gan_run, tmp_path, capsys):
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "text.png").write_text("not a picture")
     said = refused(capsys, gan_run, "--examples", tmp_path / "examples", "--out", tmp_path / "b")
     assert "text.png is not a picture" in said
     assert "does not exist" in refused(capsys, gan_run, "--examples", tmp_path / "none", "--out", tmp_path / "b")
+    assert not (tmp_path / "b").exists()

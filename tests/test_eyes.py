@@ -6,25 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
-from dcgan import eyes, train_dcnn
+from dcgan import eyes
 from dcgan.config import RunConfig, TrainingError
 from dcgan.data import load
 from dcgan.eyes import as_pixels, find_eyes
-from export import to_onnx
-
-
-@pytest.fixture(scope="module")
-def referee_run(toy_pictures, tmp_path_factory):
-    out = tmp_path_factory.mktemp("referee")
-    train_dcnn.cli(["--data", str(toy_pictures), "--out", str(out), "--steps", "4", "--batch", "8", "--width", "4"])
-    return out
-
-
-@pytest.fixture(scope="module")
-def referee_bundle(referee_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "shapes"
-    to_onnx.main([str(referee_run), "--out", str(folder)])
-    return folder
 
 
 @pytest.fixture(scope="module")
