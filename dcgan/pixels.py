@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 # Luma of ITU-R BT.601 in 256ths: exact in floats, so that grey pictures (R = G = B) keep their exact levels.
 LUMA = (77 / 256, 150 / 256, 29 / 256)
+TINY = 1e-12  # instead of the difference of two equal quantiles
 
 
 def fit(pixels: Tensor, size: int, channels: int) -> Tensor:
@@ -89,16 +90,44 @@ class PixelCritic(nn.Module):
         return self.network(to_images(fit(pixels, self.network.image_size, self.network.channels)), label)
 
 
+class Typicality(nn.Module):
+    """Pooled features N,F  ->  the share N of held-back real pictures that are less typical; 1: none is more typical.
+
+    How typical a picture is: its Mahalanobis distance to the nearest class's mean feature, with the covariance that
+    all classes share (Lee et al., A simple unified framework for detecting out-of-distribution samples and adversarial
+    attacks, 2018, section 2.1). `typical`: `means` K,F (K = 1 without classes), `precision` F,F, the inverse of that
+    covariance, and `quantiles` of the distances of held-back real pictures, evenly spaced from the smallest to the
+    largest. Between two quantiles the share is linear; beyond the largest it is 0.
+    """
+
+    def __init__(self, typical: dict[str, Tensor]):
+        super().__init__()
+        values, vectors = torch.linalg.eigh(typical["precision"].double())
+        whiten = vectors * values.clamp(min=0).sqrt()  # differences of whitened features have the identity as precision
+        self.register_buffer("whiten", whiten.float())
+        self.register_buffer("means", (typical["means"].double() @ whiten).float())
+        self.register_buffer("quantiles", typical["quantiles"].float())
+
+    def forward(self, features: Tensor) -> Tensor:
+        apart = (features @ self.whiten).unsqueeze(1) - self.means
+        distance = apart.square().sum(2).amin(1, keepdim=True)
+        below, above = self.quantiles[:-1], self.quantiles[1:]
+        passed = (distance - below) / (above - below).clamp(min=TINY)
+        return 1 - passed.clamp(0, 1).mean(1)
+
+
 class PixelDCNN(nn.Module):
     """Pixels uint8 N,H,W,3  ->  `real` N, `classes` N,K and `evidence` N,h,w by name, as far as it has the heads.
 
     The mean of `evidence` is the logit of `real`: each place adds its share, positive where it speaks for real.
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
+    `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
     """
 
-    def __init__(self, dcnn: nn.Module):
+    def __init__(self, dcnn: nn.Module, typical: dict[str, Tensor] | None = None):
         super().__init__()
         self.network = dcnn
+        self.typicality = Typicality(typical) if typical else None
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         features = self.network.features(to_images(fit(pixels, self.network.image_size, self.network.channels)))
@@ -108,4 +137,6 @@ class PixelDCNN(nn.Module):
             out["real"] = out["evidence"].mean((1, 2)).sigmoid()
         if self.network.class_head is not None:
             out["classes"] = self.network.class_head(out["features"]).softmax(1)
+        if self.typicality is not None:
+            out["typical"] = self.typicality(out["features"])
         return out

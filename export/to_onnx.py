@@ -52,7 +52,7 @@ RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from to
 # Settings of a run that facts state elsewhere, or that have no effect on what is learnt.
 DULL = ("out", "data", "data_dir", "gan", "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
-MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01}
+MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01, "typical": 0.01}
 
 
 MODELS = {"generator.onnx": Generator, "critic.onnx": Critic, "dcnn.onnx": DCNN, "referee.onnx": DCNN}
@@ -158,8 +158,9 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
         "real": "float32 [batch], probability",
         "classes": f"float32 [batch, {len(facts['classes'])}], probabilities",
         "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
+        "typical": "float32 [batch], share of unseen real pictures that are farther from those it learnt from; 0: none",
     }
-    module = plain(PixelDCNN(network))
+    module = plain(PixelDCNN(network, state.get("typical")))
 
     def example(n: int, case: int) -> dict[str, Tensor]:
         return {"pixels": example_pixels(n, case, c.image_size)}

@@ -9,7 +9,7 @@ from drawing import noise, scene
 from PIL import Image
 
 from dcgan.models import DCNN, Discriminator, Generator
-from dcgan.pixels import LUMA, PixelCritic, PixelDCNN, PixelGenerator, fit, to_images, to_levels
+from dcgan.pixels import LUMA, PixelCritic, PixelDCNN, PixelGenerator, Typicality, fit, to_images, to_levels
 
 SAMPLE = np.load(Path(__file__).parent / "data" / "fashion-sample.npz")["images"]
 
@@ -139,3 +139,61 @@ def test_a_dcnn_tells_only_what_it_has_learnt():
     pixels = torch.from_numpy(noise(1, 16))
     assert set(PixelDCNN(DCNN(16, 4, classes=0)).eval()(pixels)) == {"real", "evidence", "features"}
     assert set(PixelDCNN(DCNN(16, 4, classes=2, judges_reality=False)).eval()(pixels)) == {"classes", "features"}
+
+
+# --- typical ------------------------------------------------------------------------------------------------------
+
+
+def statistics(classes: int = 3, features: int = 6, seed: int = 0) -> dict[str, torch.Tensor]:
+    """What a training leaves for `typical`: means, precision of a skewed covariance, quantiles 0, 1, ..., 100."""
+    rng = torch.Generator().manual_seed(seed)
+    mix = torch.randn(features, features, generator=rng, dtype=torch.float64)
+    precision = torch.linalg.inv(mix @ mix.T + 0.1 * torch.eye(features, dtype=torch.float64))
+    means = 3 * torch.randn(classes, features, generator=rng)
+    return {"means": means, "precision": precision.float(), "quantiles": torch.linspace(0, 100, 101)}
+
+
+def test_typical_is_the_share_that_is_farther_by_mahalanobis():
+    known = statistics()
+    features = 5 * torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
+    apart = features.numpy()[:, None].astype(float) - known["means"].numpy()
+    squared = np.einsum("nkf,fg,nkg->nk", apart, known["precision"].double().numpy(), apart).min(1)
+    assert (squared < 100).any()
+    assert (squared > 100).any()
+    found = Typicality(known)(features).numpy()
+    assert np.allclose(found, np.clip(1 - squared / 100, 0, 1), atol=1e-4)
+
+
+def test_a_class_mean_is_as_typical_as_can_be_and_what_is_far_from_all_is_not():
+    known = statistics()
+    assert torch.allclose(Typicality(known)(known["means"]), torch.ones(3), atol=1e-5)
+    assert Typicality(known)(known["means"] + 1000).tolist() == [0, 0, 0]
+
+
+def test_equal_quantiles_and_a_single_class_are_no_trouble():
+    known = statistics(classes=1) | {"quantiles": torch.cat([torch.zeros(50), torch.full((51,), 7.0)])}
+    near = known["means"] + torch.tensor([[0.0], [1e-3]]) * torch.ones(6)
+    shares = Typicality(known)(torch.cat([near, near + 1000]))
+    assert shares.isfinite().all()
+    assert shares[2:].tolist() == [0, 0]
+    assert 0.5 <= shares[1] <= 1
+
+
+def test_half_of_the_held_back_pictures_are_less_typical_than_the_median_one():
+    known, features = statistics(), 4 * torch.randn(2000, 6, generator=torch.Generator().manual_seed(2))
+    apart = features[:, None] - known["means"]
+    distance = torch.einsum("nkf,fg,nkg->nk", apart, known["precision"], apart).amin(1)
+    known["quantiles"] = torch.quantile(distance, torch.linspace(0, 1, 101))
+    shares = Typicality(known)(features)
+    assert abs(shares.median() - 0.5) < 0.01
+    assert abs((shares < 0.01).float().mean() - 0.01) < 0.003  # a limit of 1 % refuses 1 % of such pictures
+
+
+def test_a_dcnn_with_statistics_says_how_typical_and_nothing_else_changes():
+    network, pixels = DCNN(16, 4, classes=3).eval(), torch.from_numpy(noise(2, 16))
+    known = statistics(features=8)
+    with torch.no_grad():
+        before, after = PixelDCNN(network).eval()(pixels), PixelDCNN(network, known).eval()(pixels)
+    assert set(after) - set(before) == {"typical"}
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert torch.equal(after["typical"], Typicality(known)(after["features"]))
