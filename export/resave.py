@@ -1,0 +1,59 @@
+"""Pictures as they are after somebody passed them on: saved again, blurred, made smaller. numpy and Pillow only.
+
+A picture that was saved once more shows the same thing, so a verdict that changes with it says little. Everything here
+keeps a picture's size.
+"""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+# The networks look at squares of 28 to 128 pixels. What a larger picture is reduced to before it is saved again: at
+# full size a re-saving would cost more than the verdict, and leave no trace at that scale.
+MOST_SIDE = 256
+
+
+def encoded(picture: Image.Image, form: str, quality: int) -> Image.Image:
+    """The picture after a round through a file."""
+    file = io.BytesIO()
+    picture.save(file, form, quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def blurred(picture: Image.Image) -> Image.Image:
+    """By one pixel."""
+    return picture.filter(ImageFilter.GaussianBlur(1))
+
+
+def shrunk(picture: Image.Image, side: int) -> Image.Image:
+    """The picture made `side` pixels wide and high, and large again."""
+    return picture.resize((side, side), Image.Resampling.BILINEAR).resize(picture.size, Image.Resampling.BILINEAR)
+
+
+RESAVINGS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "JPEG 75": lambda picture: encoded(picture, "JPEG", 75),
+    "JPEG 50": lambda picture: encoded(picture, "JPEG", 50),
+    "WebP 80": lambda picture: encoded(picture, "WEBP", 80),
+    "blur": blurred,
+    "resize": lambda picture: shrunk(picture, max(1, round(0.75 * picture.width))),  # to three quarters
+}
+
+
+def centre_square(pixels: np.ndarray) -> np.ndarray:
+    """Pixels uint8 H,W,3 -> the square that the graphs look at, cut as they cut it."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
+def resave(square: np.ndarray) -> np.ndarray:
+    """Pixels uint8 S,S,3 -> pixels uint8 R,S,S,3: the square after each of RESAVINGS; reduced if above MOST_SIDE."""
+    picture = at_most(Image.fromarray(square), MOST_SIDE)
+    return np.stack([np.asarray(change(picture)) for change in RESAVINGS.values()])
+
+
+def at_most(picture: Image.Image, side: int) -> Image.Image:
+    return picture if picture.width <= side else picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2)

@@ -1,0 +1,52 @@
+"""Re-savings: the same picture, the same size, a little other."""
+
+import numpy as np
+import pytest
+import torch
+from drawing import noise, scene
+from PIL import Image
+
+from dcgan.pixels import fit
+from export.resave import MOST_SIDE, RESAVINGS, centre_square, resave
+
+
+@pytest.mark.parametrize("side", [1, 2, 28, 33, 200])
+def test_a_re_saved_picture_keeps_its_size(side):
+    assert resave(scene(side, side)).shape == (len(RESAVINGS), side, side, 3)
+
+
+def test_a_large_picture_is_reduced_before_it_is_saved_again():
+    assert resave(scene(1000, 1000)).shape == (len(RESAVINGS), MOST_SIDE, MOST_SIDE, 3)
+
+
+def test_re_saving_changes_a_picture_a_little_and_each_in_its_own_way():
+    picture = scene(64, 64) // 2 + noise(1, 64)[0] // 8
+    changed = [np.abs(each.astype(int) - picture).mean() for each in resave(picture)]
+    assert all(0.1 < change < 10 for change in changed)
+    jpeg_75, jpeg_50 = (changed[list(RESAVINGS).index(name)] for name in ("JPEG 75", "JPEG 50"))
+    assert jpeg_75 < jpeg_50
+    assert len({each.tobytes() for each in resave(picture)}) == len(RESAVINGS)
+
+
+def test_a_picture_of_one_colour_stays_it():
+    assert np.abs(resave(np.full((32, 32, 3), 128, np.uint8)).astype(int) - 128).max() <= 1
+
+
+def test_a_grey_picture_stays_grey():
+    picture = np.repeat(scene(32, 32)[..., :1], 3, 2)
+    saved = resave(picture).astype(int)
+    assert np.abs(saved - saved[..., :1]).max() <= 3
+
+
+@pytest.mark.parametrize(("height", "width"), [(123, 333), (333, 124), (65, 64), (7, 7), (1, 9)])
+def test_the_graphs_see_nothing_but_the_centre_square(height, width):
+    pixels = scene(height, width)
+    seen = [fit(torch.from_numpy(each[None].copy()), 28, 3) for each in (pixels, centre_square(pixels))]
+    assert torch.equal(*seen)
+
+
+def test_jpeg_is_what_any_program_would_have_saved(tmp_path):
+    picture = scene(40, 40)
+    Image.fromarray(picture).save(tmp_path / "saved.jpg", quality=50)
+    saved = np.asarray(Image.open(tmp_path / "saved.jpg"))
+    assert np.array_equal(resave(picture)[list(RESAVINGS).index("JPEG 50")], saved)
