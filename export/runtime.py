@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -205,16 +205,32 @@ class Critic(Model):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Where a DCNN's numbers become words; measured on pictures that its training held back, and told by its file.
+
+    threshold: probabilities from there on are called real; unsure_band: probabilities, both included, between which it
+    had better not decide; atypical_below: a picture that is less typical is unlike all that it knows. None where the
+    file does not tell.
+    """
+
+    threshold: float = 0.5
+    unsure_band: tuple[float, float] | None = None
+    atypical_below: float | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the DCNN says of one picture. None for what it has not learnt.
 
     real: probability; evidence: float32 h,w over the centre square, positive where the picture speaks for real, its
-    mean the logit; classes: probability by name, most likely first; label: the most likely.
+    mean the logit; classes: probability by name, most likely first; label: the most likely; typical: share of unseen
+    real pictures that are farther from those it learnt from, 0 for a picture that is farther than all of them.
     """
 
     real: float | None
     evidence: np.ndarray | None
     classes: dict[str, float] | None
+    typical: float | None = None
 
     @property
     def label(self) -> str | None:
@@ -227,18 +243,38 @@ class DCNN(Model):
     kind = "dcnn"
 
     def __call__(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """`real` N, `evidence` N,h,w, `classes` N,K and `features` N,F, float32, for pixels uint8 N,H,W,3."""
+        """`real` N, `evidence` N,h,w, `classes` N,K, `features` N,F and `typical` N, float32, as far as the file has
+        them, for pixels uint8 N,H,W,3."""
         return self.run({"pixels": pixels})
+
+    @functools.cached_property
+    def limits(self) -> Limits:
+        told = {f.name: self.facts[f.name] for f in fields(Limits) if self.facts.get(f.name) is not None}
+        return Limits(**told | ({"unsure_band": tuple(told["unsure_band"])} if "unsure_band" in told else {}))
+
+    @property
+    def judges_reality(self) -> bool:
+        """Whether it has learnt to tell real from fake, or, as a referee, the classes alone."""
+        return "real" in self.facts["outputs"]
 
     def judge(self, picture: str | Path | bytes | np.ndarray) -> Verdict:
         """The verdict on a picture file, its bytes, or pixels uint8 H,W,3. Raises PictureError."""
         pixels = picture if isinstance(picture, np.ndarray) else read_picture(picture)
-        out = {name: values[0] for name, values in self(pixels[None]).items()}
+        return self.verdicts(pixels[None])[0]
+
+    def verdicts(self, pixels: np.ndarray) -> list[Verdict]:
+        """The verdicts on pixels uint8 N,H,W,3."""
+        out = self(pixels)
+        return [self.verdict({name: values[i] for name, values in out.items()}) for i in range(len(pixels))]
+
+    def verdict(self, out: dict[str, np.ndarray]) -> Verdict:
+        """What the graph gave for one picture, as a verdict."""
         classes = None
         if "classes" in out:
             order = np.argsort(-out["classes"], kind="stable")
             classes = {self.classes[i]: float(out["classes"][i]) for i in order}
-        return Verdict(float(out["real"]) if "real" in out else None, out.get("evidence"), classes)
+        real, typical = (float(out[name]) if name in out else None for name in ("real", "typical"))
+        return Verdict(real, out.get("evidence"), classes, typical)
 
 
 class Bundle:

@@ -54,6 +54,8 @@ DULL = ("out", "data", "data_dir", "gan", "licence", "image_size", "channels", "
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
 MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01, "typical": 0.01}
 
+# `typical` is a share of held-back pictures, so of such pictures one in a hundred is refused.
+ATYPICAL_BELOW = 0.01
 
 MODELS = {"generator.onnx": Generator, "critic.onnx": Critic, "dcnn.onnx": DCNN, "referee.onnx": DCNN}
 
@@ -170,22 +172,24 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
         "kind": "dcnn",
         "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB, 0 to 255"},
         "outputs": {name: says[name] for name in outputs},
+        **what_to_trust(state),
     }
-    dcnn_facts |= what_to_trust(state)
     name = "dcnn.onnx" if c.gan else "referee.onnx"
     return {name: Graph(module, example, outputs, {"pixels": PICTURE_AXES}, dcnn_facts)}
 
 
 def what_to_trust(state: dict) -> dict:
-    """Facts of a DCNN's verdicts, as far as its checkpoint has them, all from pictures that it has not learnt from.
+    """Facts of a DCNN's verdicts (export.runtime.Limits), as far as its checkpoint has them, all from unseen pictures.
 
     `threshold`: the probability from which on a picture is called real. `unsure_band`: [low, high], the probabilities
     between which it is too close to call. `errors`: shares of `clean` and of `degraded` pictures, `false_alarms` (real
     ones that are called fake) and `misses` (fakes that are called real). `best`: the step that early stopping kept.
+    `atypical_below`: the `typical` below which a picture is called unlike all that the DCNN has learnt from.
     """
     calibration, best = state.get("calibration", {}), state.get("best", {})
-    facts = {name: calibration[name] for name in ("threshold", "unsure_band", "errors") if name in calibration}
-    return facts | ({"best": {"step": best["step"], "loss": best["loss"]}} if best.get("step") else {})
+    facts = {name: calibration[name] for name in ("threshold", "unsure_band", "errors") if calibration.get(name)}
+    facts |= {"best": {"step": best["step"], "loss": best["loss"]}} if best.get("step") else {}
+    return facts | ({"atypical_below": ATYPICAL_BELOW} if state.get("typical") else {})
 
 
 def example_pixels(n: int, case: int, size: int) -> Tensor:

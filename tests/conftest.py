@@ -20,6 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 16
+CALIBRATION = {"threshold": 0.6, "unsure_band": [0.55, 0.65]}  # of the careful toy DCNN
 
 # Before any test module is imported: nothing is read from, or left in, a person's own cache.
 os.environ["DCGAN_CACHE"] = tempfile.mkdtemp(prefix="dcgan-test-cache-")
@@ -84,6 +85,49 @@ def toy_bundle(gan_run, dcnn_run, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("models") / "shapes"
     to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(folder)])
+    return folder
+
+
+def toy_pixels(toy_pictures: Path, split: str) -> np.ndarray:
+    """Pixels uint8 N,S,S,3, first of `cross`, then as many of `disc`."""
+    paths = sorted((toy_pictures / split).rglob("*.png"))
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
+
+
+@pytest.fixture(scope="session")
+def careful_run(toy_pictures, dcnn_run, tmp_path_factory) -> Path:
+    """That run of train_dcnn with all that makes a DCNN careful: statistics of what is typical, and limits."""
+    import torch
+
+    from dcgan import checkpoint
+    from dcgan.pixels import PixelDCNN, on_arrays
+
+    see = on_arrays(PixelDCNN(checkpoint.network_of(checkpoint.load(dcnn_run))))
+    features, unseen = (see(toy_pixels(toy_pictures, part))["features"].astype(float) for part in ("train", "test"))
+    classes = np.split(features, 2)
+    means = np.stack([one.mean(0) for one in classes])
+    within = np.concatenate([one - mean for one, mean in zip(classes, means, strict=True)])
+    precision = np.linalg.inv(within.T @ within / len(within) + 1e-4 * np.eye(features.shape[1]))
+    apart = unseen[:, None] - means
+    distance = np.einsum("nkf,fg,nkg->nk", apart, precision, apart).min(1)
+    parts = {"means": means, "precision": precision, "quantiles": np.quantile(distance, np.linspace(0, 1, 101))}
+
+    run = tmp_path_factory.mktemp("runs") / "careful"
+    run.mkdir()
+    state = torch.load(dcnn_run / checkpoint.NAME, weights_only=True)
+    state["typical"] = {name: torch.from_numpy(part).float() for name, part in parts.items()}
+    state["calibration"] = CALIBRATION
+    torch.save(state, run / checkpoint.NAME)
+    return run
+
+
+@pytest.fixture(scope="session")
+def careful_bundle(gan_run, careful_run, tmp_path_factory) -> Path:
+    """The bundle of the toy generator and the careful DCNN."""
+    from export import to_onnx
+
+    folder = tmp_path_factory.mktemp("models") / "careful"
+    to_onnx.main([str(gan_run), str(careful_run), "--out", str(folder)])
     return folder
 
 

@@ -13,12 +13,14 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from conftest import CALIBRATION, toy_pixels
+from drawing import noise
 from torch.nn.utils.parametrize import is_parametrized
 
 from dcgan import checkpoint
 from dcgan.config import GanConfig
 from dcgan.models import make_gan
-from dcgan.pixels import PixelDCNN, PixelGenerator, on_arrays
+from dcgan.pixels import PixelDCNN, PixelGenerator
 from export import to_onnx
 from export.latents import latents
 from export.pictures import read_picture
@@ -262,45 +264,37 @@ ON_A_GPU = {
 }
 
 
-def toy_pixels(toy_pictures: Path, split: str) -> np.ndarray:
-    """Pixels uint8 N,S,S,3, first of `cross`, then as many of `disc`."""
-    return np.stack([read_picture(path) for path in sorted((toy_pictures / split).rglob("*.png"))])
-
-
-def test_a_file_says_how_typical_a_picture_is_as_torch_does(toy_pictures, dcnn_run, tmp_path):
-    state = checkpoint.load(dcnn_run)
-    state["typical"] = statistics_of(state, toy_pixels(toy_pictures, "train"), toy_pixels(toy_pictures, "test"))
-    graph = to_onnx.graphs_of(state)["dcnn.onnx"]
-    to_onnx.write_graph(graph, tmp_path / "dcnn.onnx")
-    model = onnx.load(tmp_path / "dcnn.onnx")
+def test_a_file_says_how_typical_a_picture_is_as_torch_does(toy_pictures, careful_run, careful_bundle):
+    model = onnx.load(careful_bundle / "dcnn.onnx")
     assert (model.ir_version, model.opset_import[0].version) == (8, 18)
     assert described(model.graph.output)["typical"] == ("float32", "batch")
     assert {node.op_type for node in model.graph.node} <= ON_A_GPU
-    assert "typical" in graph.facts["outputs"]
 
-    session = ort.InferenceSession(tmp_path / "dcnn.onnx", providers=["CPUExecutionProvider"])
     unseen = toy_pixels(toy_pictures, "test")
-    found = session.run(["typical"], {"pixels": unseen})[0]
+    graph = to_onnx.graphs_of(checkpoint.load(careful_run))["dcnn.onnx"]
     with torch.no_grad():
         expected = graph.module(torch.from_numpy(unseen))["typical"].numpy()
+    dcnn = Bundle(careful_bundle).dcnn
+    found = dcnn(unseen)["typical"]
     assert len(np.unique(found)) > 30
     assert np.abs(found - expected).max() < 1e-3
-    noise = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
-    assert session.run(["typical"], {"pixels": noise})[0].max() < np.median(found)
+    assert dcnn(noise(8))["typical"].max() < np.median(found)
 
 
-def statistics_of(state: dict, training: np.ndarray, unseen: np.ndarray) -> dict[str, torch.Tensor]:
-    """The part `typical` of a checkpoint, from pixels of two equally frequent classes."""
-    see = on_arrays(PixelDCNN(checkpoint.network_of(state)))
-    features, others = see(training)["features"].astype(float), see(unseen)["features"].astype(float)
-    classes = np.split(features, 2)
-    means = np.stack([one.mean(0) for one in classes])
-    within = np.concatenate([one - mean for one, mean in zip(classes, means, strict=True)])
-    precision = np.linalg.inv(within.T @ within / len(within) + 1e-4 * np.eye(features.shape[1]))
-    apart = others[:, None] - means
-    distance = np.einsum("nkf,fg,nkg->nk", apart, precision, apart).min(1)
-    parts = {"means": means, "precision": precision, "quantiles": np.quantile(distance, np.linspace(0, 1, 101))}
-    return {name: torch.from_numpy(part).float() for name, part in parts.items()}
+def test_the_facts_tell_the_limits_that_training_has_measured(careful_bundle):
+    facts = Bundle(careful_bundle).dcnn.facts
+    assert "typical" in facts["outputs"]
+    limits = CALIBRATION | {"atypical_below": to_onnx.ATYPICAL_BELOW}
+    assert {name: facts.get(name) for name in limits} == limits
+
+
+def test_a_checkpoint_that_has_measured_nothing_tells_no_limits(dcnn_run):
+    state = checkpoint.load(dcnn_run)
+    for part in ("typical", "calibration"):
+        state.pop(part, None)
+    graph = to_onnx.graphs_of(state)["dcnn.onnx"]
+    assert "typical" not in graph.outputs
+    assert not {"threshold", "unsure_band", "atypical_below"} & set(graph.facts)
 
 
 # --- weights of 16 bits --------------------------------------------------------------------------------------------

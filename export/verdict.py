@@ -1,0 +1,199 @@
+"""A verdict that says how far it can be trusted: of a picture together with its re-savings, and with its limits.
+
+    from export.runtime import Bundle
+    from export.verdict import judge
+    judgement = judge(Bundle("models/fashion-mnist").dcnn, "photo.jpg")
+    print(judgement.answer, judgement.verdict.real, [(r.name, r.real) for r in judgement.resavings])
+
+A detector that calls a picture real, and its JPEG fake, knows less than its probability claims. numpy, Pillow and
+onnxruntime only.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from export.pictures import PictureError, read_picture
+from export.resave import MOST_SIDE, RESAVINGS, centre_square, resave
+from export.runtime import DCNN, MOST_AT_ONCE, Limits, Verdict
+
+REAL, FAKE, UNSURE, UNLIKE = "real", "fake", "unsure", "unlike anything known"
+AT_ONCE = MOST_AT_ONCE // (1 + len(RESAVINGS))  # pictures whose re-savings fill one run of the graph
+READERS = 2  # threads that read and re-save pictures; Pillow lets go of Python's lock while it works
+MOST_PIXELS = MOST_AT_ONCE * MOST_SIDE**2  # in one run of the graph, so that memory stays bounded
+
+
+@dataclass(frozen=True)
+class Resaving:
+    """The picture after one of RESAVINGS: pixels uint8 S,S,3, its centre square, and the probability of real."""
+
+    name: str
+    pixels: np.ndarray
+    real: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with what it rests on. `resavings` is empty for a DCNN that knows classes alone."""
+
+    verdict: Verdict
+    resavings: tuple[Resaving, ...]
+    limits: Limits
+
+    @property
+    def answer(self) -> str | None:
+        """REAL, FAKE, UNSURE or UNLIKE; None of a DCNN that knows classes alone."""
+        if self.verdict.real is None:
+            return None
+        return UNLIKE if self.unlike else UNSURE if self.unsure else self.side
+
+    @property
+    def side(self) -> str:
+        """REAL or FAKE: on which side of the threshold the picture itself lies."""
+        return self.side_of(self.verdict.real)
+
+    def side_of(self, real: float) -> str:
+        return REAL if real >= self.limits.threshold else FAKE
+
+    @property
+    def unlike(self) -> bool:
+        """Whether the picture is too far from all that the DCNN has learnt from."""
+        typical, least = self.verdict.typical, self.limits.atypical_below
+        return typical is not None and least is not None and typical < least
+
+    @property
+    def unsure(self) -> bool:
+        return self.in_band or bool(self.flips)
+
+    @property
+    def in_band(self) -> bool:
+        """Whether the probability is one at which the DCNN had better not decide."""
+        band = self.limits.unsure_band
+        return band is not None and band[0] <= self.verdict.real <= band[1]
+
+    @property
+    def flips(self) -> list[str]:
+        """The re-savings that would get the other answer."""
+        return [each.name for each in self.resavings if self.side_of(each.real) != self.side]
+
+
+def why(judgement: Judgement, knows: str) -> str | None:
+    """What an answer rests on, in a sentence; `knows`: the name of the pictures that the DCNN has learnt from."""
+    if judgement.answer is None:
+        return None
+    if judgement.unlike:
+        return (
+            f"This model knows only pictures like those of {knows}. "
+            "This one is unlike all of them, so the model does not judge it."
+        )
+    if judgement.flips:
+        other = FAKE if judgement.side == REAL else REAL
+        times = ", ".join(judgement.flips)
+        return f"As it is, the picture would be called {judgement.side}; after {times} it would be called {other}."
+    if judgement.in_band:
+        low, high = judgement.limits.unsure_band
+        return f"The probability lies between {low:.0%} and {high:.0%}, where this model does not decide."
+    return f"The answer stays the same after {', '.join(each.name for each in judgement.resavings)}."
+
+
+def as_json(judgement: Judgement, knows: str) -> dict:
+    """A judgement as plain numbers and words, without pictures: what programs get."""
+    verdict, limits = judgement.verdict, judgement.limits
+    evidence = None if verdict.evidence is None else [[round(float(v), 4) for v in row] for row in verdict.evidence]
+    return {
+        "answer": judgement.answer,
+        "why": why(judgement, knows),
+        "real": verdict.real,
+        "threshold": limits.threshold,
+        "unsure": verdict.real is not None and judgement.unsure,
+        "unsure_band": limits.unsure_band and list(limits.unsure_band),
+        "typical": verdict.typical,
+        "atypical_below": limits.atypical_below,
+        "label": verdict.label,
+        "classes": verdict.classes,
+        "evidence": evidence,
+        "resavings": [{"name": each.name, "real": each.real} for each in judgement.resavings],
+    }
+
+
+# --- judging ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The centre square of a picture, uint8 S,S,3, and its re-savings, uint8 R,S,S,3, smaller where S is large."""
+
+    square: np.ndarray
+    resaved: np.ndarray
+
+
+def prepare(dcnn: DCNN, picture: str | Path | bytes | np.ndarray) -> Prepared:
+    """What the graph is to see of a picture file, its bytes, or pixels uint8 H,W,3. Raises PictureError."""
+    square = centre_square(picture if isinstance(picture, np.ndarray) else read_picture(picture))
+    return Prepared(square, resave(square) if dcnn.judges_reality else square[None][:0])
+
+
+def judge(dcnn: DCNN, picture: str | Path | bytes | np.ndarray) -> Judgement:
+    """The judgement on a picture file, its bytes, or pixels uint8 H,W,3. Raises PictureError."""
+    return decide(dcnn, [prepare(dcnn, picture)])[0]
+
+
+def decide(dcnn: DCNN, pictures: list[Prepared]) -> list[Judgement]:
+    """The judgements on prepared pictures, in as few runs of the graph as their sizes allow."""
+    verdicts = iter(run_mixed(dcnn, [pixels for each in pictures for pixels in (each.square, *each.resaved)]))
+    judgements = []
+    for each in pictures:
+        own = next(verdicts)
+        resavings = zip(RESAVINGS, each.resaved, itertools.islice(verdicts, len(each.resaved)), strict=False)
+        judged = tuple(Resaving(name, pixels, verdict.real) for name, pixels, verdict in resavings)
+        judgements.append(Judgement(own, judged, dcnn.limits))
+    return judgements
+
+
+def run_mixed(dcnn: DCNN, pictures: list[np.ndarray]) -> list[Verdict]:
+    """The verdicts on pixels uint8 S,S,3 of several sizes: one run for those of a size, if they are not too many."""
+    verdicts: dict[int, Verdict] = {}
+    of_size: dict[int, list[int]] = {}
+    for i, pixels in enumerate(pictures):
+        of_size.setdefault(len(pixels), []).append(i)
+    for side, all_indices in of_size.items():
+        for indices in in_parts(all_indices, max(1, MOST_PIXELS // side**2)):
+            judged = dcnn.verdicts(np.stack([pictures[i] for i in indices]))
+            verdicts |= dict(zip(indices, judged, strict=True))
+    return [verdicts[i] for i in range(len(pictures))]
+
+
+def in_parts(items: Iterable, n: int) -> Iterator[list]:
+    items = iter(items)
+    while part := list(itertools.islice(items, n)):
+        yield part
+
+
+def judge_files(dcnn: DCNN, files: Iterable[str]) -> Iterator[tuple[str, Judgement | PictureError]]:
+    """The judgement on each picture file, in their order, or why it cannot be read; however many, in bounded memory."""
+
+    def prepare_file(file: str) -> Prepared | PictureError:
+        try:
+            return prepare(dcnn, file)
+        except PictureError as error:
+            return error
+
+    def finish(part: list, prepared: Iterable) -> Iterator:
+        prepared = list(prepared)
+        judgements = iter(decide(dcnn, [each for each in prepared if isinstance(each, Prepared)]))
+        for file, each in zip(part, prepared, strict=True):
+            yield file, each if isinstance(each, PictureError) else next(judgements)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        ahead: deque = deque()  # parts that are being read while the graph judges an earlier one
+        for part in in_parts(files, AT_ONCE):
+            ahead.append((part, pool.map(prepare_file, part)))
+            if len(ahead) > 1:
+                yield from finish(*ahead.popleft())
+        for each in ahead:
+            yield from finish(*each)
