@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCHY = {"torch", "onnx", "onnxscript", "dcgan", "export.to_onnx"}
 # The ground floor (latents, pictures, runtime) needs no torch, and everything may stand on it.
 GROUND = {"export.latents", "export.pictures"}
-PAGE = {"gradio", "numpy", "PIL", "export.runtime", "ui", *GROUND}
+PAGE = {"gradio", "numpy", "PIL", "export.resave", "export.runtime", "export.verdict", "ui", *GROUND}
 MAY_IMPORT = {
     "app.py": PAGE,
     "ui/*.py": PAGE,
@@ -19,7 +19,9 @@ MAY_IMPORT = {
     "export/pictures.py": {"numpy", "PIL"},
     "export/runtime.py": {"numpy", "PIL", "onnxruntime", *GROUND},
     "export/generate.py": {"numpy", "export.runtime", *GROUND},
-    "export/judge.py": {"numpy", "export.runtime", *GROUND},
+    "export/resave.py": {"numpy", "PIL"},
+    "export/verdict.py": {"numpy", "export.resave", "export.runtime", *GROUND},
+    "export/judge.py": {"export.resave", "export.runtime", "export.verdict", *GROUND},
     "export/card.py": {"export.runtime"},
     "export/progress.py": {"numpy", "PIL"},
     "export/to_onnx.py": {
@@ -73,7 +75,9 @@ def test_a_file_imports_only_what_its_room_may(path):
         assert any(module == room or module.startswith(room + ".") for room in allowed), f"{name} imports {module}"
 
 
-@pytest.mark.parametrize("module", ["app", "export.runtime", "export.generate", "export.judge", "dcgan.config"])
+@pytest.mark.parametrize(
+    "module", ["app", "export.runtime", "export.generate", "export.judge", "export.verdict", "dcgan.config"]
+)
 def test_torch_stays_out(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'onnx', 'gradio'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

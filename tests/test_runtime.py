@@ -244,7 +244,6 @@ def test_judge_names_what_it_cannot_read_and_goes_on(toy_bundle, tmp_path, capsy
     said = capsys.readouterr()
     assert "text.png is not a picture" in said.err
     assert "There is no picture at" in said.err
-    assert "is a folder; name the pictures in it" in said.err
     assert "one.png" in said.out
 
 
