@@ -3,7 +3,8 @@
 A target is a run, a bundle, or a folder or zip of pictures from anywhere. Of pictures: how far they are from real ones
 that no training saw, in the features of a referee (a DCNN of real pictures alone), each distance beside its floor and
 ceilings; how many are right and how much is covered; whether they are copies; how often the referee recognises the
-class that was asked for. Of a DCNN: class accuracy, and real against fake, on pictures and seeds that no training used.
+class that was asked for. Of a DCNN: how often it knows the class, and real from fake, clean and degraded, on pictures
+and seeds that no training used; how far its probabilities come true (dcgan/verdicts.py).
 Every figure is a row: what, value, n, on which pictures, by which command. A run keeps its rows in metrics.json, from
 where the export takes them.
 """
@@ -21,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dcgan import checkpoint, metrics, probes
+from dcgan import checkpoint, probes, verdicts
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
 from dcgan.data import Pictures, hold_out, load, load_files, open_source
-from dcgan.eyes import BATCH, find_eyes, has_eyes, in_batches
+from dcgan.eyes import BATCH, as_pixels, find_eyes, has_eyes, in_batches
+from dcgan.lessons import share_out
 from dcgan.models import make_gan
 from dcgan.named import NAMED_SETS, DataError
 from dcgan.pixels import PixelDCNN, PixelGenerator, on_arrays
@@ -36,6 +38,7 @@ from export.latents import latents
 from export.runtime import DCNN, MANIFEST, SENTENCES, Bundle, Generator
 
 MOST = 10_000  # pictures of each set that are compared, where --n does not say
+JUDGED = 2_500  # real pictures that a DCNN tells from as many fakes, where --n does not say
 TAUGHT = 50_000  # fakes at most that a DCNN learns from, for --cas
 PROBES = {"cas": "classification_accuracy_score", "svm": "linear_svm_accuracy"}
 MEMORY = 512  # MB of each set of pictures that are kept in memory
@@ -49,19 +52,22 @@ class Player:
     image_size: int
     classes: list[str]
     latent_dim: int = 0
+    threshold: float = 0.5  # the probability from which on a DCNN calls a picture real
 
 
 def torch_player(state: dict) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
     c, network = state["config"], checkpoint.network_of(state)
     module = PixelGenerator(network) if isinstance(c, GanConfig) else PixelDCNN(network)
-    return Player(on_arrays(module), c.image_size, state["data"]["classes"], getattr(c, "latent_dim", 0))
+    threshold = state.get("calibration", {}).get("threshold", Player.threshold)
+    return Player(on_arrays(module), c.image_size, state["data"]["classes"], getattr(c, "latent_dim", 0), threshold)
 
 
 def onnx_player(model: DCNN | Generator) -> Player:
     """The network of an exported file."""
     if isinstance(model, DCNN):
-        return Player(model, model.image_size, model.classes)
+        threshold = model.facts.get("threshold", Player.threshold)
+        return Player(model, model.image_size, model.classes, threshold=threshold)
     latent_dim = model.facts["latent_dim"]
     return Player(lambda *arrays: {"pixels": model(*arrays)}, model.image_size, model.classes, latent_dim)
 
@@ -154,32 +160,54 @@ def config_of(model: DCNN | Generator, data: str) -> RunConfig:
 # --- measuring ----------------------------------------------------------------------------------------------------
 
 
-def measure_dcnn(of: str, dcnn: Player, unseen: Pictures, generators: list[Player]) -> list[dict]:
-    """Class accuracy on pictures that training has not seen; real against as many fakes, equally of each generator."""
+@dataclass(frozen=True)
+class Verdicts:
+    """What a DCNN says of pictures that training has not seen: of their classes, and of real against fake."""
+
+    rows: list[dict]
+    said: dict[tuple[str, str], verdicts.Said]
+    classes: dict
+
+
+def measure_dcnn(
+    of: str, dcnn: Player, unseen: Pictures, known: list[Player], held_out: list[Player], n: int
+) -> Verdicts:
+    """Classes of all the unseen pictures; up to n of them against as many fakes, equally of each generator, of those
+    that are `known` to the DCNN and of those `held_out` from it.
+    """
     name = unseen.facts["name"]
-    seen = predict(dcnn, in_batches(unseen))
-    rows = []
-    if "classes" in seen:
-        accuracy = metrics.accuracy(seen["classes"].argmax(1), unseen.labels.numpy())
-        rows.append(make_row(of, "class_accuracy", accuracy, len(unseen), name))
-    if "real" in seen and generators:
-        each = len(unseen) // len(generators)
-        drawn = [draw(generator, seeds_of("test", each), every_class(generator, each)) for generator in generators]
-        reals, fakes = seen["real"], np.concatenate([predict(dcnn, batches)["real"] for batches in drawn])
-        n, on = len(reals) + len(fakes), f"{name}, and fakes of its own generators, of unused seeds"
-        probabilities, outcomes = np.concatenate([reals, fakes]), np.repeat([1, 0], [len(reals), len(fakes)])
-        rows += [
-            make_row(of, "real_or_fake_balanced_accuracy", metrics.balanced_accuracy(reals, fakes), n, on),
-            make_row(of, "real_or_fake_auc", metrics.auc(reals, fakes), n, on),
-            make_row(of, "real_or_fake_brier", metrics.brier(probabilities, outcomes), n, on),
-        ]
-    return rows
+    rows, said, classes = [], {}, {}
+    if dcnn.classes and tuple(dcnn.classes) == tuple(unseen.classes):
+        seen = [dcnn.call(np.ascontiguousarray(pixels))["classes"] for pixels in in_batches(unseen)]
+        labels = unseen.labels.numpy()
+        rows += verdicts.class_rows(of, np.concatenate(seen), labels, name)
+        classes = verdicts.by_class(np.concatenate(seen), labels, dcnn.classes)
+    if of == "dcnn" and (known or held_out):
+        some = sample(unseen, n)
+        real = as_pixels(some)
+        generators = {verdicts.KNOWN: known, verdicts.HELD_OUT: held_out}
+        fakes = {whose: draw_evenly(players, len(some)) for whose, players in generators.items() if players}
+        said = verdicts.judge_tiers(dcnn.call, real, fakes, dcnn.threshold, unseen.images.shape[1])
+        rows += verdicts.rows_of(of, said, name)
+        rows.append(measure_evidence(of, dcnn, real, next(iter(fakes.values())), name))
+    return Verdicts(rows, said, classes)
 
 
-def predict(dcnn: Player, batches: Iterator[np.ndarray]) -> dict[str, np.ndarray]:
-    """`real` N and `classes` N,K of pixels that arrive in batches."""
-    parts = [dcnn.call(np.ascontiguousarray(pixels)) for pixels in batches]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name in ("real", "classes")}
+def measure_evidence(of: str, dcnn: Player, real: np.ndarray, fakes: np.ndarray, name: str) -> dict:
+    half = verdicts.PROBED // 2
+    pixels = np.concatenate([real[:half], fakes[:half]])
+    value = verdicts.deletion_ratio(dcnn.call, pixels, dcnn.threshold)
+    return make_row(of, "deletion_ratio", value, len(pixels), f"{name}, and fakes")
+
+
+def draw_evenly(generators: list[Player], n: int) -> np.ndarray:
+    """n pictures uint8 N,S,S,3 of seeds for tests, equally of each generator and of each class; in random order."""
+    parts = [
+        pixels
+        for generator, each in zip(generators, share_out(n, len(generators)), strict=True)
+        for pixels in draw(generator, seeds_of("test", each), every_class(generator, each))
+    ]
+    return np.concatenate(parts)[np.random.default_rng(2015).permutation(n)]
 
 
 class Evaluation:
@@ -201,7 +229,7 @@ class Evaluation:
     def measure(self, target: Path) -> list[dict]:
         """The rows of a run, a bundle, or a folder or zip of pictures."""
         if (target / checkpoint.NAME).is_file():
-            return self.measure_run(checkpoint.load(target))
+            return self.measure_run(checkpoint.load(target), target)
         if (target / MANIFEST).is_file():
             return self.measure_bundle(Bundle(target))
         if target.is_dir() or target.is_file():
@@ -213,13 +241,36 @@ class Evaluation:
         sizes = {"image_size": c.image_size, "channels": c.channels, "validation": c.validation}
         return RunConfig(data=self.o.data or c.data, data_dir=self.o.data_dir, memory=MEMORY, **sizes)
 
-    def measure_run(self, state: dict) -> list[dict]:
+    def measure_run(self, state: dict, folder: Path) -> list[dict]:
         player, c = torch_player(state), state["config"]
         if isinstance(c, GanConfig):
             rows = self.measure_generator(player, self.real(c), self.o.referee)
             return rows + ([self.measure_critic(state, self.real(c))] if self.o.svm else [])
-        generators = [torch_player(checkpoint.load(run, GanConfig)) for run in c.gan]
-        return measure_dcnn("dcnn" if c.gan else "referee", player, load_unseen(self.real(c)), generators)
+        known = [checkpoint.load(run, GanConfig) for run in c.gan]
+        unseen = load_unseen(self.real(c))
+        held_out = self.held_out(unseen, {generator["sha256"] for generator in known})
+        of, players = "dcnn" if c.gan else "referee", [torch_player(generator) for generator in known]
+        found = measure_dcnn(of, player, unseen, players, held_out, self.o.n or JUDGED)
+        verdicts.keep(folder, state["sha256"], found.said, found.classes)
+        self.show(found)
+        return found.rows
+
+    def held_out(self, like: Pictures, known: set[str]) -> list[Player]:
+        """The generators of --held-out, of pictures like these. Raises TrainingError for one that is known (sha256)."""
+        players = []
+        for run in self.o.held_out:
+            state = checkpoint.load(run, GanConfig)
+            if state["sha256"] in known:
+                raise TrainingError(f"--held-out {run}: the DCNN has learnt from this generator.")
+            if (size := state["config"].image_size) != (needed := like.images.shape[2]):
+                raise TrainingError(f"--held-out {run} draws pictures of {size} pixels a side; {needed} are needed.")
+            players.append(torch_player(state))
+        return players
+
+    def show(self, found: Verdicts) -> None:
+        """The verdicts at one glance, where a person looks on."""
+        if self.o.table and found.said:
+            print(f"{verdicts.table(found.said)}\n", flush=True)
 
     def measure_bundle(self, bundle: Bundle) -> list[dict]:
         """The same rows for the exported files, by onnxruntime."""
@@ -232,7 +283,12 @@ class Evaluation:
             rows += self.measure_generator(player, self.real(config_of(generator, data)), self.o.referee or own)
         for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
             if model is not None:
-                rows += measure_dcnn(of, onnx_player(model), load_unseen(self.real(config_of(model, data))), players)
+                unseen = load_unseen(self.real(config_of(model, data)))
+                found = measure_dcnn(
+                    of, onnx_player(model), unseen, players, self.held_out(unseen, set()), self.o.n or JUDGED
+                )
+                self.show(found)
+                rows += found.rows
         return rows
 
     def measure_generator(self, generator: Player, c: RunConfig, referee: Path | None) -> list[dict]:
@@ -331,7 +387,19 @@ def make_parser() -> argparse.ArgumentParser:
         help="whose features distances are taken in: a run of train_dcnn without --gan, a bundle or a referee.onnx "
         "(default: models/DATA/referee.onnx, else CIFAR-10's)",
     )
-    parser.add_argument("--n", type=int, help=f"pictures of each set (default: all unseen real ones, at most {MOST:,})")
+    parser.add_argument(
+        "--held-out",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="RUN",
+        help="of a DCNN with --gan: runs of train_gan that it has not learnt from, whose fakes it judges as well",
+    )
+    parser.add_argument(
+        "--n",
+        type=int,
+        help=f"pictures of each set (default: all unseen real ones, at most {MOST:,}; {JUDGED:,} to judge)",
+    )
     parser.add_argument("--quick", action="store_true", help="distances alone: no neighbours, no search for copies")
     parser.add_argument("--cas", action="store_true", help="also train a DCNN on the fakes, to recognise real pictures")
     parser.add_argument("--cas-steps", type=int, default=DcnnConfig.steps, help="updates of it (default: %(default)s)")

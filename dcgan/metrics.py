@@ -1,10 +1,11 @@
 """Measures of pictures and verdicts: pure functions on arrays. Features are float N,F, a row a picture."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+BINS = 15  # of probabilities, where they are compared with what came true
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
 BLOCK = 1000  # pictures in a block of the kernel distance
 MOST_DISTANCES = 1 << 22  # held at once, of the N x M between two sets: 16 MB of float32
@@ -35,6 +36,74 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
 def brier(probabilities: np.ndarray, outcomes: np.ndarray) -> float:
     """Mean squared error of probabilities against what was the case, 0 or 1 (Brier 1950)."""
     return float(np.mean((probabilities - outcomes) ** 2))
+
+
+def roc(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates P, from (0, 0) to (1, 1), at every threshold that tells two scores apart."""
+    levels = np.unique(np.concatenate([positive, negative]))[::-1]
+    rates = [1 - np.searchsorted(np.sort(scores), levels, "left") / len(scores) for scores in (negative, positive)]
+    return np.concatenate([[0], rates[0]]), np.concatenate([[0], rates[1]])
+
+
+def average_precision(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Precision at each threshold, weighed by how much recall grows there; 1 where every positive outscores all others.
+
+    Buckley and Voorhees, Evaluating evaluation measure stability, 2000, section 2.
+    """
+    levels = np.unique(np.concatenate([positive, negative]))[::-1]
+    found, wrong = (len(s) - np.searchsorted(np.sort(s), levels, "left") for s in (positive, negative))
+    grown = np.diff(found, prepend=0) / len(positive)
+    return float((grown * found / (found + wrong)).sum())
+
+
+def reliability(
+    probabilities: np.ndarray, outcomes: np.ndarray, bins: int = BINS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What was said and what came true: in each of the bins of [0, 1] that is not empty, the mean probability, the
+    share of outcomes (0 or 1) that were 1, and how many there are.
+    """
+    which = np.minimum((probabilities * bins).astype(int), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    said, true = (np.bincount(which, weights=values, minlength=bins) for values in (probabilities, outcomes))
+    some = count > 0
+    return said[some] / count[some], true[some] / count[some], count[some]
+
+
+def calibration_error(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = BINS) -> float:
+    """Expected calibration error: how far, on average, what was said is from what came true.
+
+    Naeini, Cooper and Hauskrecht, Obtaining well calibrated probabilities using Bayesian binning, 2015; with bins of
+    equal width as in Guo et al., On calibration of modern neural networks, 2017, equation 3.
+    """
+    said, true, count = reliability(probabilities, outcomes, bins)
+    return float((np.abs(said - true) * count).sum() / count.sum())
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """int64 K,K: how many of each class (row) were taken for each class (column)."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def precision_recall_f1(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each class K: the share of those taken for it that are, the share of it that was found, and their harmonic
+    mean. What nothing was taken for has a precision of 0.
+    """
+    right, taken, there = np.diag(confusion), confusion.sum(0), confusion.sum(1)
+    return {
+        "precision": right / np.maximum(taken, 1),
+        "recall": right / np.maximum(there, 1),
+        "f1": 2 * right / np.maximum(taken + there, 1),
+    }
+
+
+def bootstrap(figure: Callable[..., float], *groups: np.ndarray, times: int = 500, seed: int = 0) -> list[float]:
+    """The interval [low, high] in which 95 % of the figures of groups lie that are drawn anew from these, as many each.
+
+    Efron, Better bootstrap confidence intervals, 1987, section 1 (the percentile interval). figure(*groups).
+    """
+    rng = np.random.default_rng(seed)
+    found = [figure(*(g[rng.integers(len(g), size=len(g))] for g in groups)) for _ in range(times)]
+    return [float(edge) for edge in np.quantile(found, [0.025, 0.975])]
 
 
 # --- the distances of two sets of pictures, in features -----------------------------------------------------------

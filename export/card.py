@@ -163,7 +163,10 @@ def measured(metrics: list[dict]) -> str:
     if not metrics:
         return "Nothing yet: run `python -m dcgan.evaluate RUN` on each run, then export again."
     figures = [
-        f"{m['value']:.4g}" + (f" ± {m['standard_error']:.2g}" if "standard_error" in m else "") for m in metrics
+        f"{m['value']:.4g}"
+        + (f" ± {m['standard_error']:.2g}" if "standard_error" in m else "")
+        + (" [{:.4g}, {:.4g}]".format(*m["interval"]) if "interval" in m else "")
+        for m in metrics
     ]
     rows = [
         (m["of"], m["metric"], figure, beside(m), m["n"], m["on"], m.get("in", ""), f"`{m['command']}`")

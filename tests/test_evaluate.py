@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan import evaluate, eyes, metrics, train_dcnn, yardstick
+from dcgan import evaluate, eyes, metrics, train_dcnn, train_gan, yardstick
 from dcgan.config import RunConfig
 from export import to_onnx
 from export.card import measured
@@ -63,6 +63,37 @@ def test_a_run_and_its_bundle_have_the_same_figures(
     stored = json.loads((bundle / "metrics.json").read_text())
     assert {(row["of"], row["metric"]): row["value"] for row in stored} == {k: r["value"] for k, r in of_runs.items()}
     assert all(row["command"].startswith("python -m dcgan.evaluate") for row in stored)
+
+
+def test_a_dcnn_is_asked_about_generators_that_it_has_not_met(dcnn_run, gan_run, toy_pictures, tmp_path, capsys):
+    run = shutil.copytree(dcnn_run, tmp_path / "dcnn")
+    stranger = tmp_path / "stranger"
+    toy = ["--latent-dim", "8", "--width", "4", "--batch", "16", "--steps", "2", "--tick", "2", "--device", "cpu"]
+    train_gan.cli(["--data", str(toy_pictures), "--out", str(stranger), "--seed", "5", *toy])
+    capsys.readouterr()
+    rows = {row["metric"]: row for row in lines_of(capsys, run, "--held-out", stranger, "--n", "40")}
+    for tier in ("", "_jpeg_60", "_half_size_jpeg_40", "_held_out", "_held_out_jpeg_60"):
+        row = rows[f"real_or_fake_balanced_accuracy{tier}"]
+        assert row["n"] == 80
+        assert 0 <= row["interval"][0] <= row["value"] <= row["interval"][1] <= 1
+    assert rows["deletion_ratio"]["n"] == 80
+    kept = json.loads((run / "verdicts.json").read_text())
+    assert len(kept["real_or_fake"]) == 6
+    assert kept["classes"]["names"] == ["cross", "disc"]
+    assert np.sum(kept["classes"]["confusion"]) == 64
+    threshold = evaluate.checkpoint.load(run)["calibration"]["threshold"]
+    assert {tier["threshold"] for tier in kept["real_or_fake"]} == {threshold}
+    assert (run / "verdicts-roc.png").exists()
+    message = refused(capsys, run, "--held-out", stranger, gan_run)
+    assert f"--held-out {gan_run}: the DCNN has learnt from this generator." in message
+
+
+def test_verdicts_are_a_table_for_a_person(dcnn_run, tmp_path, capsys):
+    run = shutil.copytree(dcnn_run, tmp_path / "dcnn")
+    evaluate.main([str(run), "--n", "20", "--table"])
+    printed = capsys.readouterr().out
+    assert "| half size, JPEG 40 | its own generators, of unused seeds | 40 |" in printed
+    assert "| dcnn | class_accuracy |" in printed
 
 
 @pytest.fixture

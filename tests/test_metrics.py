@@ -228,3 +228,72 @@ def test_sliced_wasserstein_distance_is_in_deviations_of_the_real_pictures():
     deviation = real[0].std(axis=1).mean()
     assert sliced_wasserstein_distance([real[0] + 0.25], real) == pytest.approx([0.25 / deviation])
     assert sliced_wasserstein_distance([10 * real[0] + 2.5], [10 * real[0]]) == pytest.approx([0.25 / deviation])
+
+
+# --- verdicts -----------------------------------------------------------------------------------------------------
+
+
+def scores(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Of positives and negatives, with ties."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(3, 12, 40) / 12, rng.integers(0, 9, 60) / 12
+
+
+def test_the_roc_has_the_rates_of_every_threshold_and_the_area_of_auc():
+    positive, negative = scores()
+    wrong, right = metrics.roc(positive, negative)
+    assert (wrong[0], right[0], wrong[-1], right[-1]) == (0, 0, 1, 1)
+    for threshold in np.unique(np.concatenate([positive, negative])):
+        rates = (negative >= threshold).mean(), (positive >= threshold).mean()
+        assert np.isclose(np.stack([wrong, right], 1), rates).all(1).sum() == 1
+    assert np.trapezoid(right, wrong) == pytest.approx(metrics.auc(positive, negative))
+
+
+def test_average_precision_is_precision_where_recall_grows():
+    positive, negative = scores()
+    recall, expected = 0.0, 0.0
+    for threshold in sorted(set(positive), reverse=True):
+        found, wrong = (positive >= threshold).sum(), (negative >= threshold).sum()
+        expected += (found / 40 - recall) * found / (found + wrong)
+        recall = found / 40
+    assert metrics.average_precision(positive, negative) == pytest.approx(expected)
+    assert metrics.average_precision(np.array([3.0, 2.0]), np.array([1.0, 0.0])) == 1
+    assert metrics.average_precision(np.array([0.0]), np.arange(1.0, 10)) == pytest.approx(0.1)
+
+
+def test_a_forecast_that_comes_true_has_no_calibration_error_and_a_boast_has_its_own():
+    rng = np.random.default_rng(0)
+    said = rng.random(200_000)
+    assert metrics.calibration_error(said, rng.random(200_000) < said) < 0.01
+    assert metrics.calibration_error(np.full(1000, 0.95), np.arange(1000) < 700) == pytest.approx(0.25)
+    assert metrics.calibration_error(np.array([1.0, 0.0]), np.array([1, 0])) == 0
+
+
+def test_reliability_leaves_out_what_was_never_said():
+    said, true, count = metrics.reliability(np.array([0.1, 0.12, 0.9, 1.0]), np.array([0, 1, 1, 1]), bins=5)
+    np.testing.assert_allclose(said, [0.11, 0.95])
+    np.testing.assert_allclose(true, [0.5, 1])
+    assert count.tolist() == [2, 2]
+
+
+def test_confusions_are_counted_as_they_are():
+    labels, predicted = np.random.default_rng(0).integers(0, 3, (2, 200))
+    confusion = metrics.confusion_matrix(labels, predicted, 4)
+    assert confusion.shape == (4, 4)
+    assert all(confusion[i, j] == ((labels == i) & (predicted == j)).sum() for i in range(4) for j in range(4))
+    figures = metrics.precision_recall_f1(confusion)
+    for k in range(3):
+        hits = ((labels == k) & (predicted == k)).sum()
+        precision, recall = hits / (predicted == k).sum(), hits / (labels == k).sum()
+        assert figures["precision"][k] == pytest.approx(precision)
+        assert figures["recall"][k] == pytest.approx(recall)
+        assert figures["f1"][k] == pytest.approx(2 / (1 / precision + 1 / recall))
+    assert [figures[name][3] for name in ("precision", "recall", "f1")] == [0, 0, 0]  # it never occurs
+
+
+def test_a_bootstrap_is_as_wide_as_theory_says():
+    hits = np.arange(2000) < 1600
+    low, high = metrics.bootstrap(lambda h: float(h.mean()), hits)
+    assert (low + high) / 2 == pytest.approx(0.8, abs=0.005)
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 2000), rel=0.15)
+    assert metrics.bootstrap(lambda h: float(h.mean()), hits) == [low, high]

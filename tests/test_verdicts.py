@@ -1,0 +1,151 @@
+"""Verdicts on verdicts: judges whose every answer is known."""
+
+import json
+
+import numpy as np
+import pytest
+from drawing import noise, scene
+from PIL import Image
+
+from dcgan import verdicts
+from dcgan.verdicts import HELD_OUT, KNOWN, Said, deletion_ratio, in_tier, judge_tiers, rows_of, without
+
+
+def brightness(pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """A judge that takes light for real; its evidence is the light of each quarter of the sides."""
+    side = pixels.shape[1] // 4
+    cells = pixels.reshape(len(pixels), 4, side, 4, side, 3).mean((2, 4, 5)) - 127.5
+    return {"real": 1 / (1 + np.exp(-cells.mean((1, 2)) / 40)), "evidence": cells / 40}
+
+
+def shades(n: int, low: int, high: int, seed: int = 0) -> np.ndarray:
+    levels = np.random.default_rng(seed).integers(low, high, n)
+    return np.broadcast_to(levels.astype(np.uint8)[:, None, None, None], (n, 16, 16, 3)).copy()
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[tuple[str, str], Said]:
+    real, known, unknown = shades(60, 120, 255), shades(60, 0, 125, seed=1), shades(60, 60, 180, seed=2)
+    return judge_tiers(brightness, real, {KNOWN: known, HELD_OUT: unknown}, 0.5, 1)
+
+
+def test_every_tier_has_as_many_fakes_as_real_pictures_of_both_kinds(said):
+    assert set(said) == {(tier, whose) for tier in verdicts.TIERS for whose in (KNOWN, HELD_OUT)}
+    assert {judged.n for judged in said.values()} == {120}
+    assert all(np.array_equal(said[tier, KNOWN].real, said[tier, HELD_OUT].real) for tier in verdicts.TIERS)
+
+
+def test_a_judge_of_light_is_as_good_as_the_light_tells(said):
+    known, unknown = said["clean", KNOWN].figures, said["clean", HELD_OUT].figures
+    assert known["balanced_accuracy"] > 0.9 > unknown["balanced_accuracy"]
+    for figures, judged in ((known, said["clean", KNOWN]), (unknown, said["clean", HELD_OUT])):
+        (a, b), (c, d) = judged.confusion()
+        assert [a + b, c + d] == [60, 60]
+        assert figures["accuracy"] == pytest.approx((a + d) / 120)
+        assert figures["precision_of_fake"] == pytest.approx(d / (b + d))
+        assert figures["recall_of_real"] == pytest.approx(a / 60)
+        assert figures["macro_f1"] == pytest.approx((figures["f1_of_real"] + figures["f1_of_fake"]) / 2)
+        low, high = judged.intervals["auc"]
+        assert low <= figures["auc"] <= high
+
+
+def test_the_threshold_decides_and_the_order_does_not_move(said):
+    before = said["clean", HELD_OUT]
+    strict = Said(before.real, before.fake, 0.7)
+    assert strict.figures["recall_of_fake"] > before.figures["recall_of_fake"]
+    assert strict.figures["recall_of_real"] < before.figures["recall_of_real"]
+    assert strict.figures["auc"] == before.figures["auc"]
+
+
+def test_tiers_do_what_they_are_called():
+    pixels = np.stack([scene(64, 64)] * 2)
+    assert in_tier(pixels, "clean", 3) is pixels
+    apart = [np.abs(in_tier(pixels, tier, 3).astype(int) - pixels).mean() for tier in verdicts.TIERS]
+    assert apart[0] == 0 < apart[1] < apart[2] < 20
+    grey = in_tier(np.repeat(pixels[..., :1], 3, 3), "half size, JPEG 40", 1)
+    assert (grey == grey[..., :1]).all()
+    assert grey.shape == pixels.shape
+    line = np.zeros((2, 4, 3), np.uint8)
+    assert np.asarray(verdicts.halve(Image.fromarray(line))).shape == line.shape
+
+
+def test_rows_have_names_of_their_own_and_say_what_they_are_of(said):
+    rows = rows_of("dcnn", said, "shapes test")
+    names = [row["metric"] for row in rows]
+    assert len(set(names)) == len(names) == 6 + 5 * 3
+    assert {"real_or_fake_balanced_accuracy", "real_or_fake_auc_held_out", "real_or_fake_auc_jpeg_60"} <= set(names)
+    by_name = {row["metric"]: row for row in rows}
+    row = by_name["real_or_fake_balanced_accuracy_held_out_half_size_jpeg_40"]
+    assert row["on"] == f"shapes test, and fakes of {HELD_OUT}, after half size, JPEG 40"
+    assert row["interval"][0] <= row["value"] <= row["interval"][1]
+
+
+def test_what_is_kept_can_be_drawn_and_read(said, tmp_path):
+    verdicts.keep(tmp_path, "abc", said, {"names": ["disc"]})
+    kept = json.loads((tmp_path / "verdicts.json").read_text())
+    assert (kept["checkpoint"], kept["classes"]) == ("abc", {"names": ["disc"]})
+    for tier in kept["real_or_fake"]:
+        judged = said[tier["tier"], tier["fakes"]]
+        assert tier["auc"] == pytest.approx(judged.figures["auc"], rel=1e-5)
+        roc = np.array(tier["roc"])
+        assert (np.diff(roc[:, 1]) >= 0).all()
+        assert roc[-1].tolist() == [1, 1]
+        for wrong, right in roc[::10]:  # the best that any threshold reaches with so few fakes passed
+            thresholds = np.append(np.unique(judged.probabilities), 2)
+            passed = [(judged.real >= t).mean() for t in thresholds if (judged.fake >= t).mean() <= wrong + 1e-9]
+            assert right == pytest.approx(max(passed), rel=1e-5)
+        assert sum(n for _, _, n in tier["reliability"]) == 120
+    for curve in ("roc", "reliability"):
+        with Image.open(tmp_path / f"verdicts-{curve}.png") as picture:
+            assert picture.width > 400
+            assert len(picture.convert("RGB").getcolors(1 << 20)) > 20
+    assert verdicts.table(said).count("\n") == 7
+
+
+def test_without_fakes_there_is_a_file_and_no_curve(tmp_path):
+    verdicts.keep(tmp_path, "abc", {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["verdicts.json"]
+
+
+# --- classes ------------------------------------------------------------------------------------------------------
+
+
+def test_figures_of_classes_have_known_values():
+    said = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7], [0.9, 0.1]])
+    labels = np.array([0, 0, 1, 1])
+    figures = verdicts.class_figures(said, labels)
+    assert figures["accuracy"] == 0.75
+    assert figures["macro_recall"] == 0.75
+    assert figures["macro_precision"] == pytest.approx((2 / 3 + 1) / 2)
+    assert figures["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert figures["mse"] == pytest.approx(2 * (0.04 + 0.16 + 0.09 + 0.81) / 4)
+    assert verdicts.by_class(said, labels, ["a", "b"])["confusion"] == [[2, 0], [1, 1]]
+    rows = {row["metric"]: row for row in verdicts.class_rows("dcnn", said, labels, "toys")}
+    assert rows["class_accuracy"]["interval"][0] < 0.75 < rows["class_accuracy"]["interval"][1]
+    assert rows["class_macro_f1"]["n"] == 4
+
+
+# --- evidence -----------------------------------------------------------------------------------------------------
+
+
+def test_only_the_strongest_fifth_of_the_places_takes_the_mean_colour():
+    pixels = noise(3, 20)
+    places = np.random.default_rng(0).permuted(np.arange(3 * 25.0).reshape(3, 25), axis=1).reshape(3, 5, 5)
+    changed = without(pixels, places)
+    for before, after, place in zip(pixels, changed, places, strict=True):
+        gone = np.kron(place >= np.sort(place.ravel())[-5], np.ones((4, 4), bool))
+        assert (after[gone] == np.rint(before.mean((0, 1)))).all()
+        assert (after[~gone] == before[~gone]).all()
+
+
+def test_evidence_that_is_true_moves_the_verdict_more_than_chance_and_invented_evidence_does_not():
+    rng = np.random.default_rng(0)
+    cells = rng.integers(0, 256, (300, 4, 4, 1)).astype(np.uint8)
+    pixels = np.broadcast_to(cells.repeat(4, 1).repeat(4, 2), (300, 16, 16, 3)).copy()
+
+    def invented(pixels):
+        evidence = np.random.default_rng(len(pixels)).random((len(pixels), 4, 4))
+        return brightness(pixels) | {"evidence": evidence}
+
+    assert deletion_ratio(brightness, pixels, 0.5) > 1.7
+    assert deletion_ratio(invented, pixels, 0.5) == pytest.approx(1, abs=0.2)
