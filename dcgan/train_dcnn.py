@@ -105,21 +105,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
     calibrated, known = Notes(), Notes()
-    real_loss, class_loss = DCNN_LOSSES[c.loss]
-    is_real = (torch.arange(c.batch, device=device) < c.real_batch).float()
-
-    def update(step: int) -> Losses:
-        images, label = lessons(step)
-        with autocast(c, device):
-            real_logits, class_logits = network(images)
-        losses = {}
-        if real_logits is not None:
-            losses["real_loss"] = real_loss(real_logits.float(), is_real)
-        if class_logits is not None:
-            losses["class_loss"] = class_loss(class_logits[: c.real_batch].float(), label)
-        penalty = c.l1 * size_of_weights(network) if c.l1 else 0.0
-        descend(sum(losses.values()) + penalty, optimizer, learning_rate(c, step))
-        return {name: loss.detach() for name, loss in losses.items()}
+    update = make_update(network, optimizer, lessons, c)
 
     def report(step: int) -> tuple[dict, None]:
         if not measured:
@@ -141,6 +127,29 @@ def train_dcnn(c: DcnnConfig) -> None:
     parts |= {"calibration": calibrated, "typical": known} if c.gan else {}
     run = Run(c, data, parts, device)
     train(run, update, report, is_over=best.is_over, conclude=conclude)
+
+
+def make_update(
+    network: DCNN, optimizer: torch.optim.Optimizer, lessons: Lessons, c: DcnnConfig
+) -> Callable[[int], Losses]:
+    """One update of the network, by step."""
+    real_loss, class_loss = DCNN_LOSSES[c.loss]
+    is_real = (torch.arange(c.batch, device=lessons.device) < c.real_batch).float()
+
+    def update(step: int) -> Losses:
+        images, label = lessons(step)
+        with autocast(c, lessons.device):
+            real_logits, class_logits = network(images)
+        losses = {}
+        if real_logits is not None:
+            losses["real_loss"] = real_loss(real_logits.float(), is_real)
+        if class_logits is not None:
+            losses["class_loss"] = class_loss(class_logits[: c.real_batch].float(), label)
+        penalty = c.l1 * size_of_weights(network) if c.l1 else 0.0
+        descend(sum(losses.values()) + penalty, optimizer, learning_rate(c, step))
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    return update
 
 
 def examine(network: DCNN, validation: Pictures, unseen: Tensor | None, c: DcnnConfig) -> dict[str, float]:
