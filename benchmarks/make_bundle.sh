@@ -18,7 +18,9 @@ gan=runs/$name-gan dcnn=runs/$name-dcnn referee=runs/$name-referee
 runs=("$gan" "$dcnn")
 
 python -m dcgan.train_gan "${where[@]}" --out "$gan" --steps $steps --precision bf16 "$@"
-python -m dcgan.train_dcnn "${where[@]}" --gan "$gan" --out "$dcnn" --steps 10000 --precision bf16
+# The faces were kept as JPEG, which no fake was: all pictures are re-encoded, so that this does not tell them apart.
+python -m dcgan.train_dcnn "${where[@]}" --gan "$gan" --out "$dcnn" --steps 10000 --precision bf16 \
+  $([ "$name" = faces ] && echo "--degrade 1")
 if [ "$name" != faces ]; then # faces have no classes for a referee to learn
   python -m dcgan.train_dcnn "${where[@]}" --out "$referee" --steps 5000 --precision bf16
   runs+=("$referee")
