@@ -60,9 +60,9 @@ def as_row(file: str, outcome: Judgement | PictureError) -> dict:
     return {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
 
 
-def as_object(file: str, outcome: Judgement | PictureError, knows: str) -> dict:
+def as_object(file: str, outcome: Judgement | PictureError, facts: dict) -> dict:
     """One picture as JSON has it: everything but pixels."""
-    said = {"error": str(outcome)} if isinstance(outcome, PictureError) else as_json(outcome, knows)
+    said = {"error": str(outcome)} if isinstance(outcome, PictureError) else as_json(outcome, facts)
     return {"file": file} | said
 
 
@@ -104,26 +104,26 @@ def write_csv(outcomes: Iterable[Outcome], out: TextIO) -> int:
     return unread
 
 
-def write_json(outcomes: Iterable[Outcome], out: TextIO, knows: str) -> int:
+def write_json(outcomes: Iterable[Outcome], out: TextIO, facts: dict) -> int:
     """One array, an object a line; whole also where it was interrupted."""
     between, unread = "\n", 0
     out.write("[")
     try:
         for file, outcome in outcomes:
             unread += isinstance(outcome, PictureError)
-            out.write(between + json.dumps(as_object(file, outcome, knows)))
+            out.write(between + json.dumps(as_object(file, outcome, facts)))
             between = ",\n"
     finally:
         out.write("\n]\n")
     return unread
 
 
-def write_file(outcomes: Iterable[Outcome], path: Path, knows: str) -> int:
+def write_file(outcomes: Iterable[Outcome], path: Path, facts: dict) -> int:
     """A file of the kind that its name says."""
     with path.open("w", encoding="utf-8", newline="") as out:
         if path.suffix.lower() == ".csv":
             return write_csv(outcomes, out)
-        return write_json(outcomes, out, knows)
+        return write_json(outcomes, out, facts)
 
 
 def watched(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
@@ -167,12 +167,11 @@ def main(argv: list[str] | None = None) -> int:
     if not total:
         parser.error(f"There is no picture in {', '.join(args.files)}; their names end in {', '.join(SUFFIXES)}.")
     outcomes = judge_files(dcnn, files_of(args.files))
-    knows = dcnn.facts["data"]["name"]
     if not args.out:
-        return 1 if (write_json(outcomes, sys.stdout, knows) if args.json else write_lines(outcomes, width)) else 0
+        return 1 if (write_json(outcomes, sys.stdout, dcnn.facts) if args.json else write_lines(outcomes, width)) else 0
     began = time.perf_counter()
     try:
-        unread = write_file(watched(outcomes, total), args.out, knows)
+        unread = write_file(watched(outcomes, total), args.out, dcnn.facts)
     except OSError as error:
         parser.error(f"--out {args.out} cannot be written: {error.strerror}.")
     said = f"; {unread:,} could not be read, and their rows say why" if unread else ""

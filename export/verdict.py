@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from export.pictures import PictureError, read_picture
-from export.resave import MOST_SIDE, RESAVINGS, centre_square, resave
+from export.resave import MOST_SIDE, RESAVINGS, Hardship, centre_square, harden, hardships, resave
 from export.runtime import DCNN, MOST_AT_ONCE, Limits, Verdict
 
 REAL, FAKE, UNSURE, UNLIKE = "real", "fake", "unsure", "unlike anything known"
 AT_ONCE = MOST_AT_ONCE // (1 + len(RESAVINGS))  # pictures whose re-savings fill one run of the graph
 READERS = 2  # threads that read and re-save pictures; Pillow lets go of Python's lock while it works
+NAMED = 3  # classes that a sentence names
 MOST_PIXELS = MOST_AT_ONCE * MOST_SIDE**2  # in one run of the graph, so that memory stays bounded
 
 
@@ -82,32 +83,44 @@ class Judgement:
         return [each.name for each in self.resavings if self.side_of(each.real) != self.side]
 
 
-def why(judgement: Judgement, knows: str) -> str | None:
-    """What an answer rests on, in a sentence; `knows`: the name of the pictures that the DCNN has learnt from."""
+def why(judgement: Judgement, facts: dict) -> str | None:
+    """What an answer rests on, in a sentence; facts: those of the DCNN."""
     if judgement.answer is None:
         return None
     if judgement.unlike:
         return (
-            f"This model knows only pictures like those of {knows}. "
+            f"This model knows only pictures like those of {known(facts)}. "
             "This one is unlike all of them, so the model does not judge it."
         )
     if judgement.flips:
         other = FAKE if judgement.side == REAL else REAL
-        times = ", ".join(judgement.flips)
+        times = listed(judgement.flips)
         return f"As it is, the picture would be called {judgement.side}; after {times} it would be called {other}."
     if judgement.in_band:
         low, high = judgement.limits.unsure_band
         return f"The probability lies between {low:.0%} and {high:.0%}, where this model does not decide."
-    return f"The answer stays the same after {', '.join(each.name for each in judgement.resavings)}."
+    return f"The answer holds after every re-saving: {listed([each.name for each in judgement.resavings])}."
 
 
-def as_json(judgement: Judgement, knows: str) -> dict:
-    """A judgement as plain numbers and words, without pictures: what programs get."""
+def known(facts: dict) -> str:
+    """What a DCNN has learnt from: the name of the pictures, and some of their classes."""
+    name, classes = facts["data"]["name"], facts["classes"]
+    more = [f"{len(classes) - NAMED} more"] if len(classes) > NAMED + 1 else classes[NAMED:]
+    return f"{name} ({listed(classes[:NAMED] + more)})" if classes else name
+
+
+def listed(names: list[str]) -> str:
+    """One, two and three."""
+    return " and ".join([", ".join(names[:-1])] * bool(names[:-1]) + names[-1:])
+
+
+def as_json(judgement: Judgement, facts: dict) -> dict:
+    """A judgement as plain numbers and words, without pictures: what programs get; facts: those of the DCNN."""
     verdict, limits = judgement.verdict, judgement.limits
     evidence = None if verdict.evidence is None else [[round(float(v), 4) for v in row] for row in verdict.evidence]
     return {
         "answer": judgement.answer,
-        "why": why(judgement, knows),
+        "why": why(judgement, facts),
         "real": verdict.real,
         "threshold": limits.threshold,
         "unsure": verdict.real is not None and judgement.unsure,
@@ -119,6 +132,15 @@ def as_json(judgement: Judgement, knows: str) -> dict:
         "evidence": evidence,
         "resavings": [{"name": each.name, "real": each.real} for each in judgement.resavings],
     }
+
+
+@dataclass(frozen=True)
+class Step:
+    """A picture that was made harder to judge (None: as it was): pixels uint8 S,S,3, and the judgement on it alone."""
+
+    hardship: Hardship | None
+    pixels: np.ndarray
+    judgement: Judgement
 
 
 # --- judging ------------------------------------------------------------------------------------------------------
@@ -153,6 +175,17 @@ def decide(dcnn: DCNN, pictures: list[Prepared]) -> list[Judgement]:
         judged = tuple(Resaving(name, pixels, verdict.real) for name, pixels, verdict in resavings)
         judgements.append(Judgement(own, judged, dcnn.limits))
     return judgements
+
+
+def judge_harder(dcnn: DCNN, pixels: np.ndarray) -> list[Step]:
+    """The judgements on pixels uint8 H,W,3 as they are, and each time a step harder to judge; without re-savings."""
+    pictures = harden(centre_square(pixels))
+    verdicts = dcnn.verdicts(pictures)
+    every = [None, *hardships(pictures.shape[1])]
+    return [
+        Step(hardship, picture, Judgement(verdict, (), dcnn.limits))
+        for hardship, picture, verdict in zip(every, pictures, verdicts, strict=True)
+    ]
 
 
 def run_mixed(dcnn: DCNN, pictures: list[np.ndarray]) -> list[Verdict]:

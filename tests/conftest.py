@@ -20,7 +20,9 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 16
-CALIBRATION = {"threshold": 0.6, "unsure_band": [0.55, 0.65]}  # of the careful toy DCNN
+ERRORS = {"clean": {"false_alarms": 0.01, "misses": 0.02}, "degraded": {"false_alarms": 0.03, "misses": 0.04}}
+# Of the careful toy DCNN; slope and bias leave its logits as they are.
+CALIBRATION = {"slope": 1.0, "bias": 0.0, "threshold": 0.6, "unsure_band": [0.55, 0.65], "errors": ERRORS}
 
 # Before any test module is imported: nothing is read from, or left in, a person's own cache.
 os.environ["DCGAN_CACHE"] = tempfile.mkdtemp(prefix="dcgan-test-cache-")
@@ -95,20 +97,22 @@ def toy_pixels(toy_pictures: Path, split: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def careful_run(toy_pictures, dcnn_run, tmp_path_factory) -> Path:
-    """That run of train_dcnn with all that makes a DCNN careful: statistics of what is typical, and limits."""
+def careful_run(toy_pictures, toy_bundle, dcnn_run, tmp_path_factory) -> Path:
+    """That run of train_dcnn with what makes a DCNN careful: statistics of crosses, discs and fakes, and limits."""
     import torch
 
     from dcgan import checkpoint
     from dcgan.pixels import PixelDCNN, on_arrays
+    from export.runtime import Generator
 
     see = on_arrays(PixelDCNN(checkpoint.network_of(checkpoint.load(dcnn_run))))
-    features, unseen = (see(toy_pixels(toy_pictures, part))["features"].astype(float) for part in ("train", "test"))
-    classes = np.split(features, 2)
-    means = np.stack([one.mean(0) for one in classes])
-    within = np.concatenate([one - mean for one, mean in zip(classes, means, strict=True)])
-    precision = np.linalg.inv(within.T @ within / len(within) + 1e-4 * np.eye(features.shape[1]))
-    apart = unseen[:, None] - means
+    training, unseen = (toy_pixels(toy_pictures, part) for part in ("train", "test"))
+    pictures = (*np.split(training, 2), Generator(toy_bundle).draw(range(64)))
+    groups = [see(some)["features"].astype(float) for some in pictures]
+    means = np.stack([group.mean(0) for group in groups])
+    within = np.concatenate([group - mean for group, mean in zip(groups, means, strict=True)])
+    precision = np.linalg.inv(within.T @ within / len(within) + 1e-4 * np.eye(within.shape[1]))
+    apart = see(unseen)["features"][:, None] - means
     distance = np.einsum("nkf,fg,nkg->nk", apart, precision, apart).min(1)
     parts = {"means": means, "precision": precision, "quantiles": np.quantile(distance, np.linspace(0, 1, 101))}
 
@@ -231,10 +235,10 @@ def start_page(models: Path, folder: Path) -> Server:
 
 
 @pytest.fixture(scope="session")
-def page_bundle(toy_bundle, toy_pictures, tmp_path_factory) -> Path:
-    """The toy bundle as one that is shipped: with figures and with real pictures as examples."""
+def page_bundle(careful_bundle, toy_pictures, tmp_path_factory) -> Path:
+    """The careful bundle as one that is shipped: with figures and with real pictures as examples."""
     folder = tmp_path_factory.mktemp("models") / "shapes"
-    shutil.copytree(toy_bundle, folder)
+    shutil.copytree(careful_bundle, folder)
     metric = {"of": "dcnn", "metric": "real_or_fake_balanced_accuracy", "value": 0.75, "n": 128}
     conditions = {"on": "shapes test and fakes of unused seeds", "command": "python -m dcgan.evaluate runs/shapes"}
     (folder / "metrics.json").write_text(json.dumps([metric | conditions]))

@@ -21,7 +21,7 @@ def judge(page: Page) -> None:
     """That picture, judged."""
     generate(page)
     page.get_by_role("button", name="Ask: real or fake?").click()
-    page.locator("#verdict .headline", has_text="% real").wait_for(timeout=SEEN_SOON)
+    page.locator("#verdict .headline[data-answer]").wait_for(timeout=SEEN_SOON)
 
 
 def models(page: Page) -> None:

@@ -91,7 +91,7 @@ def mixed_visit(browser, mixed_server, request, tmp_path) -> Iterator[Visit]:
 
 def headline(page) -> str:
     """The verdict's large line, once it is there."""
-    line = page.locator("#verdict .headline", has_text="% real")
+    line = page.locator("#verdict .headline[data-answer]")
     line.wait_for(timeout=SEEN_SOON)
     return line.inner_text()
 
@@ -170,6 +170,56 @@ def test_an_example_is_judged(visit):
     for i in (0, 2):
         examples.nth(i).click()
         assert headline(page)
+
+
+def test_a_verdict_shows_what_it_rests_on(visit):
+    page = visit.page
+    page.get_by_role("tab", name="Real or fake?").click()
+    page.locator("#examples [role=radio]").first.click()
+    assert headline(page) in ("Real", "Fake", "Unsure")
+    names = page.locator("#verdict .strip .caption").all_inner_texts()
+    assert names == ["as it is", "JPEG 75", "JPEG 50", "WebP 80", "blur", "resize"]
+    assert page.locator("#verdict .gauge").inner_text().count("probability of real") == 1
+    assert page.get_by_text("held back are more unusual than this one").count() == 1
+    assert page.get_by_text("got wrong 1.0 % of the real ones and 2.0 % of the fakes").count() == 1
+    wide = page.locator("#verdict").bounding_box()
+    for box in page.locator("#verdict .strip img").all():
+        assert box.bounding_box()["x"] + box.bounding_box()["width"] <= wide["x"] + wide["width"]
+
+
+def test_the_picture_is_made_harder_without_asking_again(visit):
+    page = visit.page
+    page.get_by_role("tab", name="Real or fake?").click()
+    page.locator("#examples [role=radio]").first.click()
+    headline(page)
+    asked = []
+    page.on("request", lambda r: asked.append(r.url) if not r.url.startswith("data:") else None)
+    image, how = page.locator("#verdict .harder img"), page.locator("#verdict .harder .how")
+    assert how.inner_text() == "as it is"
+    shown = {image.get_attribute("src")}
+    slider = page.get_by_label("How much harder")
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+        shown.add(image.get_attribute("src"))
+    assert len(shown) == 11
+    assert how.inner_text() == "shrunk to 6 x 6 and back, then JPEG 10"
+    assert page.locator("#verdict .harder .marks i").count() == 11
+    assert page.locator("#verdict .harder .remark").inner_text().startswith("Its answer ")
+    assert [url for url in asked if "judge" in url or "queue/join" in url] == []
+
+
+def test_what_it_does_not_know_is_not_judged(visit, tmp_path):
+    page = visit.page
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    page.get_by_role("tab", name="Real or fake?").click()
+    page.locator("#picture input[type=file]").set_input_files(tmp_path / "noise.png")
+    assert headline(page) == "Unlike anything it knows"
+    assert "so the model does not judge it" in page.locator("#verdict .sentence").inner_text()
+    for part in (".gauge", ".strip", ".harder", ".classes", ".legend"):
+        assert page.locator(f"#verdict {part}").count() == 0
+    assert page.locator("#verdict .pair img").count() == 1
 
 
 @only_wide

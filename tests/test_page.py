@@ -18,6 +18,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+import export.verdict
+from export.pictures import read_picture
+from export.resave import RESAVINGS
 from export.runtime import DCNN, Generator, forbids_commerce
 
 
@@ -160,10 +163,10 @@ def test_a_bundle_that_does_not_exist_is_answered_with_those_that_do(client, toy
 # --- judge ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_picture_is_judged_as_the_runtime_judges_it(client, toy_pictures, toy_bundle):
+def test_a_picture_is_judged_as_the_runtime_judges_it(client, toy_pictures, page_bundle):
     path = toy_pictures / "test" / "disc" / "000.png"
     verdict, ran = judge(client, path)
-    expected = DCNN(toy_bundle).judge(path)
+    expected = DCNN(page_bundle).judge(path)
     assert verdict["real"] == pytest.approx(expected.real, abs=1e-6)
     assert verdict["label"] == expected.label
     assert verdict["classes"] == pytest.approx(expected.classes, abs=1e-6)
@@ -177,11 +180,48 @@ def rgb(path: Path) -> Image.Image:
     return Image.open(path).convert("RGB")
 
 
-def test_a_generated_picture_is_judged_without_loss(client, toy_bundle):
+def test_a_verdict_has_all_that_it_rests_on(client, toy_pictures, page_bundle):
+    path, dcnn = toy_pictures / "test" / "disc" / "000.png", DCNN(page_bundle)
+    said, _ = judge(client, path)
+    expected, steps = export.verdict.judge(dcnn, path), export.verdict.judge_harder(dcnn, read_picture(path))
+    for name, value in export.verdict.as_json(expected, dcnn.facts).items():
+        if name not in ("evidence", "resavings"):
+            assert said[name] == (pytest.approx(value, abs=1e-6) if name in ("real", "typical", "classes") else value)
+    assert said["errors"] == dcnn.facts["errors"]
+    assert [each["name"] for each in said["resavings"]] == list(RESAVINGS)
+    for each, wanted in zip(said["resavings"], expected.resavings, strict=True):
+        assert each["real"] == pytest.approx(wanted.real, abs=1e-6)
+        np.testing.assert_array_equal(pixels_of(each["png"]), wanted.pixels)
+    for each, wanted in zip(said["harder"], steps, strict=True):
+        assert each["answer"] == wanted.judgement.answer
+        np.testing.assert_array_equal(pixels_of(each["png"]), wanted.pixels)
+
+
+def test_what_is_unlike_all_that_it_knows_is_not_judged(client, tmp_path):
+    Image.fromarray(noise(16, 16, 3)).save(tmp_path / "noise.png")
+    said, _ = judge(client, tmp_path / "noise.png")
+    assert (said["answer"], said["typical"]) == ("unlike anything known", 0)
+    assert "only pictures like those of shapes (cross and disc)" in said["why"]
+
+
+def test_the_verdict_is_typed(client):
+    returns = client.view_api(return_format="dict")["named_endpoints"]["/judge"]["returns"][0]
+    said, properties = judge(client, ROOT / "ui" / "favicon.png")[0], returns["type"]["properties"]
+    assert set(said) == set(properties)
+    assert "unlike anything known" in properties["answer"]["enum"]
+
+
+def test_a_large_picture_brings_small_pictures(client, tmp_path):
+    Image.fromarray(noise(900, 1200, 3)).save(tmp_path / "large.png")
+    said, _ = judge(client, tmp_path / "large.png")
+    assert {pixels_of(each["png"]).shape for each in [*said["resavings"], *said["harder"]]} == {(128, 128, 3)}
+
+
+def test_a_generated_picture_is_judged_without_loss(client, page_bundle):
     sheet, _, _ = generate(client, seed="3", count=1)
     payload = {"url": sheet["pictures"][0]["png"], "meta": {"_type": "gradio.FileData"}}
     verdict, _ = client.predict(payload, "shapes", api_name="/judge")
-    expected = DCNN(toy_bundle).judge(Generator(toy_bundle).draw([3])[0])
+    expected = DCNN(page_bundle).judge(Generator(page_bundle).draw([3])[0])
     assert verdict["real"] == pytest.approx(expected.real, abs=1e-6)
 
 

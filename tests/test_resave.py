@@ -1,5 +1,7 @@
 """Re-savings: the same picture, the same size, a little other."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from drawing import noise, scene
 from PIL import Image
 
 from dcgan.pixels import fit
-from export.resave import MOST_SIDE, RESAVINGS, centre_square, resave
+from export.resave import HARDEST, MOST_SIDE, RESAVINGS, SMALLEST, centre_square, harden, hardships, resave
 
 
 @pytest.mark.parametrize("side", [1, 2, 28, 33, 200])
@@ -50,3 +52,31 @@ def test_jpeg_is_what_any_program_would_have_saved(tmp_path):
     Image.fromarray(picture).save(tmp_path / "saved.jpg", quality=50)
     saved = np.asarray(Image.open(tmp_path / "saved.jpg"))
     assert np.array_equal(resave(picture)[list(RESAVINGS).index("JPEG 50")], saved)
+
+
+# --- harder -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [1, 5, 28, 64, 256])
+def test_each_step_is_harder_than_the_one_before(side):
+    steps = hardships(side)
+    assert len(steps) == HARDEST
+    assert steps[-1].side == min(side, SMALLEST)
+    for before, after in pairwise(steps):
+        assert after.side <= before.side
+        assert after.quality < before.quality
+
+
+@pytest.mark.parametrize("side", [28, 200])
+def test_a_picture_goes_farther_from_itself_step_by_step(side):
+    picture = scene(side, side)
+    harder = harden(picture).astype(int)
+    assert np.array_equal(harder[0], picture)
+    away = np.abs(harder - picture).mean((1, 2, 3))
+    assert (np.diff(away) > -0.1).all()
+    assert away[-1] > 2 * away[1] > 0
+
+
+def test_a_picture_of_any_size_is_made_harder():
+    for side in (1, 2, 300):
+        assert harden(scene(side, side)).shape == (1 + HARDEST, *(min(side, MOST_SIDE),) * 2, 3)

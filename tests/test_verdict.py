@@ -12,11 +12,27 @@ from PIL import Image
 
 from export import judge as command
 from export.pictures import PictureError
-from export.resave import MOST_SIDE, RESAVINGS, resave
+from export.resave import HARDEST, MOST_SIDE, RESAVINGS, harden, resave
 from export.runtime import DCNN, Bundle, Limits, Verdict
-from export.verdict import AT_ONCE, FAKE, REAL, UNLIKE, UNSURE, Judgement, Resaving, as_json, judge, judge_files, why
+from export.verdict import (
+    AT_ONCE,
+    FAKE,
+    REAL,
+    UNLIKE,
+    UNSURE,
+    Judgement,
+    Resaving,
+    as_json,
+    judge,
+    judge_files,
+    judge_harder,
+    known,
+    listed,
+    why,
+)
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
+CLOTHES = {"data": {"name": "Fashion-MNIST"}, "classes": ["coat", "shoe", "bag"]}
 BLACK = np.zeros((1, 1, 3), np.uint8)
 
 
@@ -53,14 +69,14 @@ def test_the_threshold_belongs_to_real():
 def test_one_re_saving_with_another_answer_makes_it_unsure():
     judgement = judged(0.999, 0.999, 0.49, 0.99)
     assert (judgement.answer, judgement.flips, judgement.in_band) == (UNSURE, ["JPEG 50"], False)
-    assert "after JPEG 50 it would be called fake" in why(judgement, "clothes")
+    assert "after JPEG 50 it would be called fake" in why(judgement, CLOTHES)
 
 
 def test_a_probability_in_the_band_is_unsure_whatever_the_re_savings_say():
     for real in (0.4, 0.5, 0.6):
         judgement = judged(real, real, unsure_band=(0.4, 0.6))
         assert (judgement.answer, judgement.flips) == (UNSURE, [])
-    assert "between 40% and 60%" in why(judgement, "clothes")
+    assert "between 40% and 60%" in why(judgement, CLOTHES)
     assert judged(0.39, 0.39, unsure_band=(0.4, 0.6)).answer == FAKE
     assert judged(0.61, 0.61, unsure_band=(0.4, 0.6)).answer == REAL
 
@@ -68,7 +84,9 @@ def test_a_probability_in_the_band_is_unsure_whatever_the_re_savings_say():
 def test_what_is_unlike_anything_known_is_not_judged_however_sure_the_network_is():
     judgement = judged(0.999, 0.1, typical=0.009, atypical_below=0.01)
     assert judgement.answer == UNLIKE
-    assert why(judgement, "Fashion-MNIST").startswith("This model knows only pictures like those of Fashion-MNIST.")
+    assert why(judgement, CLOTHES).startswith(
+        "This model knows only pictures like those of Fashion-MNIST (coat, shoe and bag)."
+    )
     assert judged(0.999, typical=0.01, atypical_below=0.01).answer == REAL
     assert judged(0.999, typical=0.0).answer == REAL  # where nobody has measured a limit, none is made up
 
@@ -76,8 +94,8 @@ def test_what_is_unlike_anything_known_is_not_judged_however_sure_the_network_is
 def test_who_knows_classes_alone_gives_no_answer():
     judgement = Judgement(Verdict(None, None, {"disc": 1.0}), (), Limits())
     assert judgement.answer is None
-    assert why(judgement, "shapes") is None
-    assert as_json(judgement, "shapes")["unsure"] is False
+    assert why(judgement, CLOTHES) is None
+    assert as_json(judgement, CLOTHES)["unsure"] is False
 
 
 # --- how a picture is judged --------------------------------------------------------------------------------------
@@ -123,6 +141,26 @@ def test_a_picture_of_any_shape_is_judged_as_the_runtime_judges_it(bundle, shape
     judgement = judge(bundle.dcnn, picture)
     assert judgement.verdict.real == pytest.approx(bundle.dcnn.judge(picture).real, abs=1e-6)
     assert judgement.resavings[0].pixels.shape == (min(*shape, MOST_SIDE),) * 2 + (3,)
+
+
+def test_a_picture_is_judged_ever_harder(bundle, toy_pictures):
+    picture = toy_pixels(toy_pictures, "test")[9]
+    steps = judge_harder(bundle.dcnn, picture)
+    assert len(steps) == 1 + HARDEST
+    assert steps[0].hardship is None
+    for step, pixels in zip(steps, harden(picture), strict=True):
+        alone = bundle.dcnn.judge(pixels)
+        assert np.array_equal(step.pixels, pixels)
+        assert (step.judgement.verdict.real, step.judgement.verdict.typical) == (alone.real, alone.typical)
+
+
+def test_names_are_listed_as_people_list_them():
+    assert [listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+def test_what_is_known_is_named_with_some_of_its_classes():
+    said = [known({"data": {"name": "X"}, "classes": list("abcdefgh")[:n]}) for n in (0, 1, 4, 8)]
+    assert said == ["X", "X (a)", "X (a, b, c and d)", "X (a, b, c and 5 more)"]
 
 
 def test_what_is_no_picture_is_refused(bundle):
@@ -195,8 +233,9 @@ def test_a_folder_becomes_json_with_everything(careful_bundle, folder, tmp_path)
     objects = json.loads((tmp_path / "v.json").read_text())
     assert len(objects) == 6
     assert {"file", "error"} == set(objects[2])
-    first = judge(Bundle(careful_bundle).dcnn, folder / "0000.png")
-    assert objects[0] == {"file": str(folder / "0000.png")} | json.loads(json.dumps(as_json(first, "shapes")))
+    dcnn = Bundle(careful_bundle).dcnn
+    said = as_json(judge(dcnn, folder / "0000.png"), dcnn.facts)
+    assert objects[0] == {"file": str(folder / "0000.png")} | json.loads(json.dumps(said))
 
 
 def test_readable_pictures_alone_end_well(careful_bundle, folder, tmp_path, capsys):
@@ -214,7 +253,7 @@ def test_an_interrupted_file_is_whole_json(careful_bundle, folder, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        command.write_file(interrupted(), tmp_path / "v.json", "shapes")
+        command.write_file(interrupted(), tmp_path / "v.json", CLOTHES)
     assert len(json.loads((tmp_path / "v.json").read_text())) == 1
 
 

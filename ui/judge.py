@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import gradio as gr
 import numpy as np
 
+from export import verdict
 from export.latents import parse_seed
 from export.pictures import PictureError, as_seen, read_picture
-from export.runtime import Bundle, ModelError, Verdict
+from export.resave import centre_square, thumbnail
+from export.runtime import Bundle, ModelError
 from ui.evidence import enlarge, paint
 from ui.generate import ran
 from ui.sentences import speaks
@@ -19,35 +21,46 @@ EXAMPLES = 6  # of each kind
 
 @speaks
 def judge(picture: np.ndarray | None, bundle: str | None = None) -> tuple[dict, dict]:
-    """Ask the DCNN of a bundle whether a picture is real or generated, of which class, and why.
+    """Ask the DCNN of a bundle whether a picture is real or generated, how sure that is, of which class, and why.
 
     picture: a PNG, JPEG, WebP, BMP or GIF (its first frame), up to 50 million pixels and 20 MB; its centre square is
-    judged. bundle: a name of /bundles (empty: the first).
-    Returns the probability that it is real, the class probabilities, the evidence, and what ran.
+    judged, as it is and after re-savings. bundle: a name of /bundles (empty: the first).
+    Returns the answer (real, fake, unsure, or unlike anything known) and what it rests on: the probability that it is
+    real, those of its re-savings, how typical it is, the class probabilities and the evidence; and what ran.
     """
     if picture is None:
         raise PictureError("There is no picture yet: upload one, paste one, take one, or choose an example.")
     shelved = take(bundle, "dcnn")
-    verdict = shelved.dcnn.judge(picture)
-    return as_value(shelved, picture, verdict), ran(shelved, shelved.dcnn)
+    judgement = verdict.judge(shelved.dcnn, picture)
+    what_ran = ran(shelved, shelved.dcnn)
+    return as_value(shelved, picture, judgement), what_ran
 
 
-def as_value(bundle: Bundle, pixels: np.ndarray, verdict: Verdict) -> dict:
-    """A verdict as numbers and pictures."""
-    seen = as_seen(pixels, bundle.dcnn.image_size, bundle.dcnn.facts["channels"])
-    evidence = verdict.evidence
-    return {
+def as_value(bundle: Bundle, pixels: np.ndarray, judgement: verdict.Judgement) -> dict:
+    """A judgement as numbers and pictures."""
+    facts, evidence = bundle.dcnn.facts, judgement.verdict.evidence
+    seen = as_seen(pixels, bundle.dcnn.image_size, facts["channels"])
+    said = verdict.as_json(judgement, facts)
+    for row, each in zip(said["resavings"], judgement.resavings, strict=True):
+        row["png"] = png_url(thumbnail(each.pixels))
+    return said | {
+        "harder": [as_step(step) for step in verdict.judge_harder(bundle.dcnn, pixels)],
         "bundle": bundle.name,
-        "real": verdict.real,
-        "label": verdict.label,
-        "classes": verdict.classes,
-        "evidence": None if evidence is None else [[round(float(v), 4) for v in row] for row in evidence],
         "knows": knows(bundle),
-        "critic": critic_score(bundle, pixels, verdict),
+        "errors": facts.get("errors"),
+        "critic": critic_score(bundle, pixels, judgement.verdict.label),
         "size": list(pixels.shape[1::-1]),
         "seen": png_url(enlarge(seen, 336)),
         "map": None if evidence is None else png_url(paint(seen, evidence)),
+        "png": png_url(thumbnail(centre_square(pixels))),
     }
+
+
+def as_step(step: verdict.Step) -> dict:
+    """A picture that was made harder to judge, and what is said of it."""
+    own, hardship = step.judgement, step.hardship
+    answer = {"answer": own.answer, "real": own.verdict.real, "png": png_url(thumbnail(step.pixels))}
+    return {"side": hardship and hardship.side, "quality": hardship and hardship.quality} | answer
 
 
 def knows(bundle: Bundle) -> str:
@@ -57,18 +70,18 @@ def knows(bundle: Bundle) -> str:
     return f"{facts['data']['name']}, {facts['image_size']} x {facts['image_size']} pixels, {kind}"
 
 
-def critic_score(bundle: Bundle, pixels: np.ndarray, verdict: Verdict) -> float | None:
-    """What the GAN's own critic thinks, where the bundle has one; a conditional one is told the DCNN's class."""
+def critic_score(bundle: Bundle, pixels: np.ndarray, label: str | None) -> float | None:
+    """What the GAN's own critic thinks, where the bundle has one; a conditional one is told the class: the DCNN's."""
     if not bundle.has("critic"):
         return None
     try:
         critic = bundle.critic
     except ModelError:
         return None  # the verdict stands without it; the list of files shows what is wrong
-    if critic.classes and verdict.label not in critic.classes:
+    if critic.classes and label not in critic.classes:
         return None
-    label = np.array([critic.label_index(verdict.label)]) if critic.classes else None
-    return float(critic(pixels[None], label)[0])
+    index = np.array([critic.label_index(label)]) if critic.classes else None
+    return float(critic(pixels[None], index)[0])
 
 
 @speaks
@@ -144,12 +157,12 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
             examples = Sheet(label="Examples", detail=False, elem_id="examples")
         with gr.Column(min_width=300, scale=5):
             unable = None if some_have("dcnn") else {"unable": "None of the bundles here has a DCNN to ask."}
-            verdict = VerdictView(unable, label="Verdict", elem_id="verdict")
+            answer = VerdictView(unable, label="Verdict", elem_id="verdict")
 
-    what = {"inputs": [picture, bundle], "outputs": [verdict, footer], "show_progress": "hidden"}
+    what = {"inputs": [picture, bundle], "outputs": [answer, footer], "show_progress": "hidden"}
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     judged = picture.upload(judge, **what, api_name="judge")
-    judged.failure(lambda: (None, None), outputs=[picture, verdict], **quiet)  # what cannot be read does not stay there
+    judged.failure(lambda: (None, None), outputs=[picture, answer], **quiet)  # what cannot be read does not stay there
     picture.clear(judge_again, **what, api_visibility="private")
     bundle.input(judge_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
     examples.select(take_example, bundle, picture, **quiet).success(judge, **what, api_visibility="private")

@@ -8,7 +8,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 import numpy as np
@@ -16,6 +16,7 @@ from gradio.data_classes import ImageData
 from gradio.processing_utils import save_bytes_to_cache
 
 from export.pictures import PictureError, png_bytes, read_picture
+from export.verdict import FAKE, REAL, UNLIKE, UNSURE
 from ui.sentences import spoken
 
 HERE = Path(__file__).parent
@@ -141,14 +142,69 @@ class Sheet(Drawn):
     )
 
 
+def maybe(schema: dict) -> dict:
+    """The JSON schema of what may be null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+NUMBER, TEXT = {"type": "number"}, {"type": "string"}
+ANSWER = {"type": "string", "enum": [REAL, FAKE, UNSURE, UNLIKE]}
+
+
 class VerdictView(Drawn):
     """What the DCNN says of a picture."""
 
     script = "verdict.js"
     about = (
-        "real (probability), label, classes (probability by name), evidence (rows of numbers, positive: for real), "
-        "knows (what it has learnt from), seen and map (data URLs of PNGs), critic (score or null)"
+        "answer, why (a sentence), real (probability), threshold (from there on it is called real), unsure (the answer "
+        "changes with a re-saving, or real lies in unsure_band), typical (share of held-back pictures that are farther "
+        "from all it knows), atypical_below (less typical is unlike anything known), label, classes (probability by "
+        "name), evidence (rows of numbers, positive: for real), resavings, harder (the picture ever harder to judge: "
+        "as it is, then shrunk to side x side and back and saved as a JPEG of that quality), knows (what it has learnt "
+        "from), errors (on pictures that it has not learnt from), critic (score), size (of the picture), png, seen and "
+        "map (data URLs of PNGs)"
     )
+    properties: ClassVar = {
+        "answer": ANSWER,
+        "why": TEXT,
+        "real": NUMBER,
+        "threshold": NUMBER,
+        "unsure": {"type": "boolean"},
+        "unsure_band": maybe({"type": "array", "items": NUMBER}),
+        "typical": maybe(NUMBER),
+        "atypical_below": maybe(NUMBER),
+        "label": maybe(TEXT),
+        "classes": maybe({"type": "object", "additionalProperties": NUMBER}),
+        "evidence": {"type": "array", "items": {"type": "array", "items": NUMBER}},
+        "resavings": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"name": TEXT, "real": NUMBER, "png": TEXT}},
+        },
+        "harder": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "side": maybe({"type": "integer"}),
+                    "quality": maybe({"type": "integer"}),
+                    "answer": ANSWER,
+                    "real": NUMBER,
+                    "png": TEXT,
+                },
+            },
+        },
+        "bundle": TEXT,
+        "knows": TEXT,
+        "errors": maybe({"type": "object"}),
+        "critic": maybe(NUMBER),
+        "size": {"type": "array", "items": {"type": "integer"}},
+        "png": TEXT,
+        "seen": TEXT,
+        "map": TEXT,
+    }
+
+    def api_info(self) -> dict[str, Any]:
+        return super().api_info() | {"properties": self.properties}
 
 
 class BundleView(Drawn):
