@@ -101,25 +101,20 @@ def careful_run(toy_pictures, toy_bundle, dcnn_run, tmp_path_factory) -> Path:
     """That run of train_dcnn with what makes a DCNN careful: statistics of crosses, discs and fakes, and limits."""
     import torch
 
-    from dcgan import checkpoint
+    from dcgan import checkpoint, typical
     from dcgan.pixels import PixelDCNN, on_arrays
     from export.runtime import Generator
 
     see = on_arrays(PixelDCNN(checkpoint.network_of(checkpoint.load(dcnn_run))))
-    training, unseen = (toy_pixels(toy_pictures, part) for part in ("train", "test"))
-    pictures = (*np.split(training, 2), Generator(toy_bundle).draw(range(64)))
-    groups = [see(some)["features"].astype(float) for some in pictures]
-    means = np.stack([group.mean(0) for group in groups])
-    within = np.concatenate([group - mean for group, mean in zip(groups, means, strict=True)])
-    precision = np.linalg.inv(within.T @ within / len(within) + 1e-4 * np.eye(within.shape[1]))
-    apart = see(unseen)["features"][:, None] - means
-    distance = np.einsum("nkf,fg,nkg->nk", apart, precision, apart).min(1)
-    parts = {"means": means, "precision": precision, "quantiles": np.quantile(distance, np.linspace(0, 1, 101))}
+    fakes = Generator(toy_bundle).draw(range(64))
+    training, held_back = np.concatenate([toy_pixels(toy_pictures, "train"), fakes]), toy_pixels(toy_pictures, "test")
+    features, unseen = (torch.from_numpy(see(pixels)["features"]) for pixels in (training, held_back))
+    known = typical.fit(features, torch.arange(3).repeat_interleave(64), unseen)
 
     run = tmp_path_factory.mktemp("runs") / "careful"
     run.mkdir()
     state = torch.load(dcnn_run / checkpoint.NAME, weights_only=True)
-    state["typical"] = {name: torch.from_numpy(part).float() for name, part in parts.items()}
+    state["typical"] = known
     state["calibration"] = CALIBRATION
     torch.save(state, run / checkpoint.NAME)
     return run
