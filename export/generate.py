@@ -6,28 +6,29 @@ from pathlib import Path
 
 from export.latents import SeedError, parse_seeds
 from export.pictures import SUFFIXES, contact_sheet, png_bytes
+from export.recipes import RecipeError, parse_truncation
 from export.runtime import SENTENCES, Generator
 
 MOST_IN_A_SHEET, MOST_IN_A_FOLDER = 1024, 100_000
 
 
-def generate(model: str, seeds: list[int], label: str | None, out: Path) -> str:
+def generate(model: str, seeds: list[int], label: str | None, truncation: float, out: Path) -> str:
     """Draws into `out`: a sheet if it ends in .png, else a folder of single pictures. Returns a line for the person."""
     generator = Generator(model)
+    recipes = generator.recipes(seeds, label, truncation)
     if out.suffix.lower() == ".png":
-        pixels, seconds = generator.draw(seeds, label), generator.seconds
+        pixels, seconds = generator.follow(recipes), generator.seconds
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(png_bytes(contact_sheet(pixels), {"model": generator.sha256, "seeds": seeds}))
+        out.write_bytes(png_bytes(contact_sheet(pixels), {"pictures": [recipe.as_dict() for recipe in recipes]}))
     else:
         out.mkdir(parents=True, exist_ok=True)
         seconds = 0.0
         for start in range(0, len(seeds), 64):
-            some = seeds[start : start + 64]
-            pixels, labels = generator.draw(some, label), generator.labels(some, label)
+            some = recipes[start : start + 64]
+            pixels = generator.follow(some)
             seconds += generator.seconds
-            for i, seed in enumerate(some):
-                recipe = generator.recipe(seed, None if labels is None else labels[i])
-                (out / f"seed-{seed}.png").write_bytes(png_bytes(pixels[i], recipe))
+            for each, recipe in zip(pixels, some, strict=True):
+                (out / f"seed-{recipe.seed}.png").write_bytes(png_bytes(each, recipe.as_dict()))
     n = "1 picture" if len(seeds) == 1 else f"{len(seeds)} pictures"
     return f"{n} -> {out} ({generator.provider}, {1000 * seconds:.0f} ms)"
 
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("model", help="a bundle's folder, or a generator.onnx")
     parser.add_argument("--seeds", default="1-16", help="such as 7, 1-16 or 3,5,8-10 (default: 1-16)")
     parser.add_argument("--label", help="a class by name or number; left out, each seed's own")
+    parser.add_argument("--truncation", default="1", help="0 to 1; below 1 pictures are more typical, and more alike")
     parser.add_argument("--out", required=True, type=Path, help="a sheet (NAME.png), or a folder of single pictures")
     args = parser.parse_args(argv)
     most = MOST_IN_A_SHEET if args.out.suffix.lower() == ".png" else MOST_IN_A_FOLDER
@@ -47,7 +49,11 @@ def main(argv: list[str] | None = None) -> None:
     except SeedError as error:
         parser.error(f"--seeds: {error}")
     try:
-        print(generate(args.model, seeds, args.label, args.out))
+        truncation = parse_truncation(args.truncation)
+    except RecipeError as error:
+        parser.error(f"--truncation: {error}")
+    try:
+        print(generate(args.model, seeds, args.label, truncation, args.out))
     except SENTENCES as error:
         parser.error(str(error))
     except OSError as error:

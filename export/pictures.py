@@ -8,6 +8,8 @@ import json
 import math
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +45,34 @@ def read_picture(source: str | Path | bytes, name: str | None = None) -> np.ndar
 
     Upright (EXIF), RGB, first frame, transparency over white, 16 bits reduced to 8. Raises PictureError.
     """
-    name = name or (Path(source).name if isinstance(source, str | Path) else "The picture")
+    with opened(source, name) as picture:
+        return np.asarray(to_rgb(picture))
+
+
+def read_recipe(source: str | Path | bytes, name: str | None = None) -> dict:
+    """The recipe inside a PNG that `png_bytes` wrote. Raises PictureError where there is none."""
+    name = name_of(source, name)
+    with opened(source, name) as picture:
+        text = picture.info.get("recipe")
+    try:
+        recipe = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        recipe = None
+    if not isinstance(recipe, dict):
+        raise PictureError(
+            f"{name} carries no recipe: it was not saved here, or a program has saved it again and left the recipe out."
+        )
+    return recipe
+
+
+def name_of(source: str | Path | bytes, name: str | None) -> str:
+    return name or (Path(source).name if isinstance(source, str | Path) else "The picture")
+
+
+@contextmanager
+def opened(source: str | Path | bytes, name: str | None) -> Iterator[Image.Image]:
+    """A picture file (or its bytes), not yet unpacked. What goes wrong with it inside is a PictureError."""
+    name = name_of(source, name)
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
             width, height = picture.size
@@ -52,7 +81,7 @@ def read_picture(source: str | Path | bytes, name: str | None = None) -> np.ndar
                     f"{name} has {width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} million are accepted. "
                     "Please make it smaller."
                 )
-            return np.asarray(to_rgb(picture))
+            yield picture
     except PictureError:
         raise
     except FileNotFoundError as error:

@@ -25,8 +25,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from export.latents import SeedError, label_of_seed, latents
+from export.latents import LatentError, SeedError, label_of_seed, seed_array
 from export.pictures import PictureError, read_picture
+from export.recipes import Recipe, RecipeError, latents_of
 
 MANIFEST = "manifest.json"
 NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
@@ -41,7 +42,8 @@ class LabelError(ValueError):
     """A class that a model does not have; its message names those it has."""
 
 
-SENTENCES = (ModelError, LabelError, PictureError, SeedError)  # what an edge (page, command line) turns into a sentence
+# What an edge (page, command line) turns into a sentence.
+SENTENCES = (ModelError, LabelError, PictureError, SeedError, LatentError, RecipeError)
 
 
 @functools.cache
@@ -179,13 +181,36 @@ class Generator(Model):
         inputs = {"latents": latents} | ({"label": label} if self.classes else {})
         return self.run(inputs)["pixels"]
 
-    def draw(self, seeds, label: str | int | None = None) -> np.ndarray:
-        """Pixels uint8 N,S,S,3 for seeds; of one class, or (None) of the class that belongs to each seed."""
-        return self(latents(seeds, self.facts["latent_dim"]), self.labels(seeds, label))
+    def draw(self, seeds, label: str | int | None = None, truncation: float = 1.0) -> np.ndarray:
+        """Pixels uint8 N,S,S,3 for seeds; of one class, or (None) of the class that belongs to each seed.
 
-    def recipe(self, seed: int, label: int | None) -> dict:
-        """What has to be known to draw a picture again; label: the number of its class."""
-        return {"model": self.sha256, "seed": seed} | ({} if label is None else {"label": self.classes[label]})
+        truncation, 0 to 1, draws the latents towards their mean: less variety, more typical pictures.
+        """
+        return self.follow(self.recipes(seeds, label, truncation))
+
+    def recipes(self, seeds, label: str | int | None = None, truncation: float = 1.0) -> list[Recipe]:
+        """What `draw` draws, each picture by itself. Raises SeedError, LabelError."""
+        numbers = self.labels(seeds, label)
+        names = [None] * np.size(seeds) if numbers is None else [self.classes[i] for i in numbers]
+        seeds = [int(seed) for seed in seed_array(seeds)]
+        return [Recipe(self.sha256, n, s, truncation) for s, n in zip(seeds, names, strict=True)]
+
+    def follow(self, recipes: list[Recipe]) -> np.ndarray:
+        """The pictures of recipes, whichever generator they name: pixels uint8 N,S,S,3. Raises LatentError, LabelError.
+
+        A recipe without a class draws that of its seed, or the first one.
+        """
+        z = latents_of(recipes, self.facts["latent_dim"])
+        if not self.classes:
+            for recipe in recipes:
+                if recipe.label is not None:
+                    self.label_index(recipe.label)  # says that there are none
+            return self(z)
+        labels = [
+            self.labels([recipe.seed or 0])[0] if recipe.label is None else self.label_index(recipe.label)
+            for recipe in recipes
+        ]
+        return self(z, np.array(labels, np.int64))
 
     def labels(self, seeds, label: str | int | None = None) -> np.ndarray | None:
         """The class int64 N that `draw` gives each seed; None where there are no classes. Raises LabelError."""

@@ -9,13 +9,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCHY = {"torch", "onnx", "onnxscript", "dcgan", "export.to_onnx"}
-# The ground floor (latents, pictures, runtime) needs no torch, and everything may stand on it.
-GROUND = {"export.latents", "export.pictures"}
+# The ground floor (latents, recipes, pictures, runtime) needs no torch, and everything may stand on it.
+GROUND = {"export.latents", "export.recipes", "export.pictures"}
 PAGE = {"gradio", "numpy", "PIL", "export.resave", "export.runtime", "export.verdict", "ui", *GROUND}
 MAY_IMPORT = {
     "app.py": PAGE,
     "ui/*.py": PAGE,
     "export/latents.py": {"numpy"},
+    "export/recipes.py": {"numpy", "export.latents"},
     "export/pictures.py": {"numpy", "PIL"},
     "export/runtime.py": {"numpy", "PIL", "onnxruntime", *GROUND},
     "export/generate.py": {"numpy", "export.runtime", *GROUND},

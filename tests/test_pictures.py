@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from drawing import noise, scene
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from dcgan.pixels import fit
 from export.pictures import (
@@ -21,6 +21,7 @@ from export.pictures import (
     columns_of,
     png_bytes,
     read_picture,
+    read_recipe,
     sheet,
 )
 
@@ -252,6 +253,20 @@ def test_a_png_keeps_pixels_and_recipe(recipe):
     assert np.array_equal(read_picture(content), pixels)
     with Image.open(io.BytesIO(content)) as picture:
         assert json.loads(picture.info.get("recipe", "null")) == recipe
+    if recipe is not None:
+        assert read_recipe(content) == recipe
+
+
+@pytest.mark.parametrize("chunk", [None, "no json", "[1]", "7"])
+def test_a_picture_without_a_recipe_says_so(tmp_path, chunk):
+    info = PngImagePlugin.PngInfo()
+    if chunk is not None:
+        info.add_text("recipe", chunk)
+    Image.new("L", (4, 4)).save(tmp_path / "plain.png", pnginfo=info)
+    with pytest.raises(PictureError, match=r"^plain\.png carries no recipe"):
+        read_recipe(tmp_path / "plain.png")
+    with pytest.raises(PictureError, match="is not a picture"):
+        read_recipe(b"dear diary")
 
 
 @pytest.mark.parametrize(("classes", "columns"), [(0, 8), (1, 8), (2, 8), (3, 6), (5, 5), (10, 10), (16, 16), (100, 8)])

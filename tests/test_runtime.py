@@ -13,7 +13,8 @@ from PIL import Image
 
 from export import generate, judge
 from export.latents import SeedError
-from export.pictures import PictureError
+from export.pictures import PictureError, png_bytes, read_picture, read_recipe
+from export.recipes import Recipe, parse_recipe
 from export.runtime import DCNN, Bundle, Critic, Generator, LabelError, ModelError, find_bundles
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +58,26 @@ def test_seeds_that_are_none_are_a_sentence_in_python_too(bundle):
 def test_a_seed_without_a_class_draws_its_own(bundle):
     K = len(bundle.generator.classes)
     assert np.array_equal(bundle.generator.draw([K + 1]), bundle.generator.draw([K + 1], 1))
+
+
+def test_truncation_draws_towards_one_picture(bundle):
+    pixels = bundle.generator.draw([4, 6, 8], 0, truncation=0)
+    assert np.array_equal(pixels[0], pixels[1])
+    assert np.array_equal(bundle.generator.draw([4], 0, truncation=1), bundle.generator.draw([4], 0))
+
+
+def test_a_picture_is_drawn_again_from_its_own_file(bundle):
+    for recipe in bundle.generator.recipes([3, 8], truncation=0.7):
+        saved = png_bytes(bundle.generator.follow([recipe])[0], recipe.as_dict())
+        again = bundle.generator.follow([parse_recipe(read_recipe(saved))])[0]
+        assert np.array_equal(again, read_picture(saved))
+
+
+def test_a_recipe_without_a_class_draws_its_seeds_own(bundle):
+    K = len(bundle.generator.classes)
+    assert np.array_equal(bundle.generator.follow([Recipe(seed=K + 1)]), bundle.generator.draw([K + 1], 1))
+    with pytest.raises(LabelError, match="There is no class 'Dragon'"):
+        bundle.generator.follow([Recipe(seed=1, label="Dragon")])
 
 
 def test_evidence_adds_up_to_the_verdict(bundle):
@@ -173,7 +194,7 @@ def test_generate_draws_a_sheet(toy_bundle, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("9 pictures -> ")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == sheet.height
-        assert json.loads(sheet.text["recipe"])["seeds"] == list(range(1, 10))
+        assert [r["seed"] for r in json.loads(sheet.text["recipe"])["pictures"]] == list(range(1, 10))
 
 
 def test_generate_draws_single_pictures_losslessly(toy_bundle, bundle, tmp_path):
@@ -182,7 +203,15 @@ def test_generate_draws_single_pictures_losslessly(toy_bundle, bundle, tmp_path)
     with Image.open(tmp_path / "some" / "seed-7.png") as picture:
         assert np.array_equal(np.asarray(picture), bundle.generator.draw([7], 1)[0])
         recipe = json.loads(picture.text["recipe"])
-    assert recipe == {"model": bundle.generator.sha256, "seed": 7, "label": bundle.generator.classes[1]}
+    model, label = bundle.generator.sha256, bundle.generator.classes[1]
+    assert recipe == {"format": 1, "model": model, "seed": 7, "label": label, "truncation": 1.0}
+
+
+def test_generate_truncates(toy_bundle, bundle, tmp_path):
+    generate.main([str(toy_bundle), "--seeds", "4", "--truncation", "0.5", "--out", str(tmp_path / "some")])
+    found = read_picture(tmp_path / "some" / "seed-4.png")
+    assert np.array_equal(found, bundle.generator.draw([4], truncation=0.5)[0])
+    assert not np.array_equal(found, bundle.generator.draw([4])[0])
 
 
 @pytest.mark.parametrize(
@@ -193,6 +222,8 @@ def test_generate_draws_single_pictures_losslessly(toy_bundle, bundle, tmp_path)
         (["--seeds", str(2**40)], "A seed is a whole number"),
         (["--seeds", "1-10000"], "At most 1024 pictures"),
         (["--seeds", "9-3"], "runs backwards"),
+        (["--truncation", "1.5"], "Truncation is a number from 0 to 1"),
+        (["--truncation", "much"], "Truncation is a number from 0 to 1"),
         (["--label", "Dragon"], "There is no class 'Dragon'"),
     ],
 )
