@@ -13,34 +13,45 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 from export.runtime import ModelError
-from ui import generate, judge, models
+from ui import generate, judge, models, steer, wander
+from ui.sheets import save, save_shown
 from ui.shelf import shelf
-from ui.widgets import MAX_FILE_BYTES, Footer
+from ui.texts import say
+from ui.widgets import MAX_FILE_BYTES, Footer, Saver
 
 UI = Path(__file__).parent / "ui"
-TITLE = "Real or fake?"
-INTRODUCTION = """
-# Real or fake?
-One network draws small pictures of things that never existed. Another has learnt to tell them from real ones, and shows
-why. Draw some, then ask.
-"""
 HOUR = 3600  # seconds
 
 
 def build() -> gr.Blocks:
     """The page, from its tabs. Raises ModelError where there is no bundle."""
     shelf()
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR, 24 * HOUR), fill_width=False) as page:
-        gr.Markdown(INTRODUCTION, label="Introduction", elem_id="introduction")
-        footer = Footer(label="What ran", elem_id="ran", render=False)
+    kept = (HOUR, 24 * HOUR)
+    with gr.Blocks(title=say("page.title"), analytics_enabled=False, delete_cache=kept, fill_width=False) as page:
+        gr.Markdown(say("page.introduction"), elem_id="introduction")
+        footer = Footer(label=say("page.ran"), elem_id="ran", render=False)
+        saver = Saver(label=say("page.saved"), visible="hidden")
         with gr.Tabs(selected="generate") as tabs:
-            with gr.Tab("Generate", id="generate"):
+            with gr.Tab(say("generate.tab"), id="generate"):
                 sheet, _ = generate.build(page, footer)
-            with gr.Tab("Real or fake?", id="judge"):
-                judge.build(page, tabs, sheet, footer)
+            with gr.Tab("Real or fake?", id="judge") as judging:
+                pass  # it is laid out when the sheets are there that ask it
+            with gr.Tab(say("wander.tab"), id="wander"):
+                between = wander.build(footer)
+            with gr.Tab(say("steer.tab"), id="steer"):
+                steered, total, accept_to_steer = steer.build(footer)
             with gr.Tab("Models", id="models"):
                 models.build(page)
+        sheets = [sheet, between, steered, total]
+        with judging:
+            judge.build(page, tabs, sheets, footer)
         footer.render()
+        for each in sheets:
+            generate.accept(each, sheet, tabs, footer)
+            accept_to_steer(each, tabs)
+        for each in (sheet, between, total):
+            each.save(save_shown, None, saver, api_visibility="private", show_progress="hidden")
+        gr.api(save, api_name="save")
     return page
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from export.latents import SeedError, parse_seeds
 from export.pictures import SUFFIXES, contact_sheet, png_bytes
-from export.recipes import RecipeError, parse_truncation
+from export.recipes import RecipeError, parse_share
 from export.runtime import SENTENCES, Generator
 
 MOST_IN_A_SHEET, MOST_IN_A_FOLDER = 1024, 100_000
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     except SeedError as error:
         parser.error(f"--seeds: {error}")
     try:
-        truncation = parse_truncation(args.truncation)
+        truncation = parse_share(args.truncation)
     except RecipeError as error:
         parser.error(f"--truncation: {error}")
     try:

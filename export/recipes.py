@@ -7,8 +7,6 @@ A picture of a seed names the seed; one that was bred, mixed or steered has a la
 exactly what was drawn. `label` is left out where there are no classes. A sheet has {"pictures": [recipe, ...]}.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,15 +37,15 @@ class Recipe:
         return {"format": FORMAT, "model": self.model} | label | z
 
 
-def parse_truncation(value: object) -> float:
-    """Truncation as a person or a program gives it -> 0 to 1, in hundredths; None: 1. Raises RecipeError."""
+def parse_share(value: object, name: str = "Truncation") -> float:
+    """A share as a person or a program gives it -> 0 to 1, in hundredths; None: 1. Raises RecipeError."""
     try:
-        psi = 1.0 if value is None else round(float(value), 2)
+        share = 1.0 if value is None else round(float(value), 2)
     except (TypeError, ValueError):
-        psi = -1.0
-    if not 0 <= psi <= 1:
-        raise RecipeError(f"Truncation is a number from 0 to 1; {str(value)[:40]!r} is not.")
-    return psi
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise RecipeError(f"{name} is a number from 0 to 1; {str(value)[:40]!r} is not.")
+    return share
 
 
 def parse_recipe(value: object) -> Recipe:
@@ -59,7 +57,7 @@ def parse_recipe(value: object) -> Recipe:
         raise RecipeError(f"This recipe is of format {given!r}, which came later than this program; it reads {FORMAT}.")
     if value.get("latent"):
         return Recipe(text(value.get("model")), text(value.get("label")), latent=str(value["latent"]))
-    seed, psi = parse_seed(value["seed"]), parse_truncation(value.get("truncation"))
+    seed, psi = parse_seed(value["seed"]), parse_share(value.get("truncation"))
     return Recipe(text(value.get("model")), text(value.get("label")), seed, psi)
 
 

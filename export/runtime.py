@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +176,12 @@ class Generator(Model):
 
     kind = "generator"
 
+    @property
+    def directions(self) -> np.ndarray | None:
+        """Directions K,Z of length 1 to steer along, the strongest first; None where the file has none."""
+        found = self.facts.get("directions")
+        return None if found is None else np.array(found["vectors"], np.float64)
+
     def __call__(self, latents: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """Pixels uint8 N,S,S,3 for latents float32 N,Z, and label int64 N where there are classes."""
         inputs = {"latents": latents} | ({"label": label} if self.classes else {})
@@ -200,17 +206,15 @@ class Generator(Model):
 
         A recipe without a class draws that of its seed, or the first one.
         """
-        z = latents_of(recipes, self.facts["latent_dim"])
-        if not self.classes:
-            for recipe in recipes:
-                if recipe.label is not None:
-                    self.label_index(recipe.label)  # says that there are none
-            return self(z)
-        labels = [
-            self.labels([recipe.seed or 0])[0] if recipe.label is None else self.label_index(recipe.label)
-            for recipe in recipes
-        ]
-        return self(z, np.array(labels, np.int64))
+        z, names = latents_of(recipes, self.facts["latent_dim"]), [self.named(recipe).label for recipe in recipes]
+        return self(z, np.array([self.label_index(name) for name in names], np.int64) if self.classes else None)
+
+    def named(self, recipe: Recipe) -> Recipe:
+        """The recipe with its class by name, also where it had left that to its seed. Raises LabelError."""
+        if recipe.label is None and not self.classes:
+            return recipe
+        number = label_of_seed([recipe.seed or 0], len(self.classes))[0] if recipe.label is None else recipe.label
+        return replace(recipe, label=self.classes[self.label_index(number)])
 
     def labels(self, seeds, label: str | int | None = None) -> np.ndarray | None:
         """The class int64 N that `draw` gives each seed; None where there are no classes. Raises LabelError."""

@@ -39,6 +39,7 @@ from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from dcgan.train_gan import GRID_SEEDS
 from export import progress
 from export.card import write_card
+from export.directions import directions_of
 from export.latents import RECIPE, SEED_MAX, latents
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
 from export.runtime import DCNN, MANIFEST, Critic, Generator, ModelError, read_manifest
@@ -143,10 +144,11 @@ def gan_graphs(state: dict, c: GanConfig, facts: dict) -> dict[str, Graph]:
         "outputs": {"score": "float32 [batch], any number; the higher, the more real"},
     }
     label_axes = {"label": BATCH} if K else {}
+    drawing = plain(PixelGenerator(G))
+    if directions := directions_of(G):
+        generator_facts["directions"] = directions
     return {
-        "generator.onnx": Graph(
-            plain(PixelGenerator(G)), draw_example, ("pixels",), {"latents": BATCH} | label_axes, generator_facts
-        ),
+        "generator.onnx": Graph(drawing, draw_example, ("pixels",), {"latents": BATCH} | label_axes, generator_facts),
         "critic.onnx": Graph(
             plain(PixelCritic(D)), score_example, ("score",), {"pixels": PICTURE_AXES} | label_axes, critic_facts
         ),

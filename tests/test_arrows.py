@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCHY = {"torch", "onnx", "onnxscript", "dcgan", "export.to_onnx"}
 # The ground floor (latents, recipes, pictures, runtime) needs no torch, and everything may stand on it.
 GROUND = {"export.latents", "export.recipes", "export.pictures"}
-PAGE = {"gradio", "numpy", "PIL", "export.resave", "export.runtime", "export.verdict", "ui", *GROUND}
+PAGE = {"gradio", "numpy", "PIL", "export.films", "export.resave", "export.runtime", "export.verdict", "ui", *GROUND}
 MAY_IMPORT = {
     "app.py": PAGE,
     "ui/*.py": PAGE,
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "export/judge.py": {"export.resave", "export.runtime", "export.verdict", *GROUND},
     "export/card.py": {"export.runtime"},
     "export/progress.py": {"numpy", "PIL"},
+    "export/films.py": {"numpy", "PIL"},
     "export/to_onnx.py": {
         "torch",
         "onnx",
@@ -34,10 +35,12 @@ MAY_IMPORT = {
         "dcgan",
         "export.runtime",
         "export.card",
+        "export.directions",
         "export.progress",
         "export.weights",
         *GROUND,
     },
+    "export/directions.py": {"torch", "dcgan"},
     "export/weights.py": {"torch", "onnx", "numpy"},
     "dcgan/config.py": set(),
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -89,6 +90,15 @@ def mixed_visit(browser, mixed_server, request, tmp_path) -> Iterator[Visit]:
         yield visit
 
 
+def open_tab(page, name: str) -> None:
+    """By its name; on a narrow page it may stand in the menu of those that have no room."""
+    tab = page.get_by_role("tab", name=name, exact=True).locator("visible=true")
+    if not tab.count():
+        page.locator(".overflow-menu > button").click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.click()
+
+
 def headline(page) -> str:
     """The verdict's large line, once it is there."""
     line = page.locator("#verdict .headline[data-answer]")
@@ -142,19 +152,94 @@ def test_a_chosen_picture_is_asked_about(visit):
 def test_downloads_are_lossless_and_carry_their_recipe(visit, tmp_path):
     page = visit.page
     with page.expect_download() as picture:
-        page.get_by_role("link", name="Download this picture").click()
+        page.get_by_role("link", name="Save picture").click()
     picture.value.save_as(tmp_path / "one.png")
     assert picture.value.suggested_filename == "shapes-seed-1-disc.png"
     assert json.loads(Image.open(tmp_path / "one.png").text["recipe"])["seed"] == 1
     with page.expect_download() as sheet:
-        page.get_by_role("button", name="Download sheet").click()
+        page.get_by_role("button", name="Save as one picture").click()
     sheet.value.save_as(tmp_path / "all.png")
     assert len(json.loads(Image.open(tmp_path / "all.png").text["recipe"])["pictures"]) == 24
+    for _ in range(2):  # also the same file again
+        with page.expect_download() as pictures:
+            page.get_by_role("button", name="Save all as zip").click()
+    pictures.value.save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.read("001-shapes-seed-1-disc.png") == (tmp_path / "one.png").read_bytes()
+
+
+def sources(page) -> list[str]:
+    """The pictures of the sheet, as they stand there: data URLs, byte for byte."""
+    return page.locator("#sheet .tile img").evaluate_all("images => images.map((image) => image.src)")
+
+
+@only_wide
+def test_an_address_shows_the_same_bytes_elsewhere(visit, browser):
+    page = visit.page
+    page.goto(f"{page.url.split('?')[0]}?label=disc&seed=7&count=5&truncation=0.6")
+    page.locator("#sheet .caption", has_text="seed 7").first.wait_for(timeout=SEEN_SOON)
+    assert page.get_by_label("number input for Truncation").input_value() == "0.6"
+    page.get_by_role("button", name="More like this").click()
+    page.locator("#sheet .heading", has_text="Like seed 7").wait_for(timeout=SEEN_SOON)
+    assert "near=" in page.url
+    page.locator("#sheet [role=radio]").nth(3).click()
+    link = page.get_by_role("link", name="Link to it").evaluate("link => link.href")
+    assert "latent=" in link
+    shown = sources(page)
+    for address, expected in ((page.url, shown), (link, shown[3:4])):
+        context = browser.new_context()
+        other = context.new_page()
+        other.goto(address)
+        other.locator("#sheet [role=radio]").first.wait_for(timeout=SEEN_SOON)
+        assert sources(other) == expected
+        context.close()
+
+
+def test_a_saved_picture_is_opened_again(visit, tmp_path):
+    page = visit.page
+    page.locator("#sheet [role=radio]").nth(4).click()
+    with page.expect_download() as picture:
+        page.get_by_role("link", name="Save picture").click()
+    picture.value.save_as(tmp_path / "saved.png")
+    expected = sources(page)[4:5]
+    page.reload()
+    page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
+    page.set_input_files(".opener input[type=file]", tmp_path / "saved.png")
+    sync_api.expect(page.locator("#sheet [role=radio]")).to_have_count(1, timeout=SEEN_SOON)
+    assert sources(page) == expected
+    sync_api.expect(page.get_by_label("Seed", exact=True)).to_have_value("5")
+    sync_api.expect(page.get_by_label("Class", exact=True)).to_have_value("disc")
+
+
+@only_wide
+def test_a_saved_picture_is_opened_where_it_is_dropped(visit, page_bundle):
+    page = visit.page
+    page.evaluate(
+        """async () => {
+            const tile = document.querySelectorAll("#sheet .tile img")[6];
+            const file = new File([await (await fetch(tile.src)).blob()], "dropped.png", { type: "image/png" });
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(file);
+            tile.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+        }"""
+    )
+    sync_api.expect(page.locator("#sheet .caption")).to_have_text(["seed 7"], timeout=SEEN_SOON)
+
+
+def test_a_picture_is_enlarged_by_whole_pixels(visit):
+    page = visit.page
+    page.get_by_role("button", name="Enlarge").click()
+    large = page.locator("dialog.enlarged img")
+    box = large.bounding_box()
+    assert box["width"] == box["height"] > 200
+    assert box["width"] % 16 == 0
+    page.keyboard.press("Escape")
+    sync_api.expect(large).to_have_count(0)
 
 
 def test_an_uploaded_picture_is_judged_and_can_be_removed(visit, toy_pictures):
     page = visit.page
-    page.get_by_role("tab", name="Real or fake?").click()
+    open_tab(page, "Real or fake?")
     page.locator("#picture input[type=file]").set_input_files(toy_pictures / "test" / "disc" / "000.png")
     assert headline(page)
     page.get_by_role("button", name="Remove Image").click()
@@ -164,7 +249,7 @@ def test_an_uploaded_picture_is_judged_and_can_be_removed(visit, toy_pictures):
 @only_wide
 def test_an_example_is_judged(visit):
     page = visit.page
-    page.get_by_role("tab", name="Real or fake?").click()
+    open_tab(page, "Real or fake?")
     examples = page.locator("#examples [role=radio]")
     assert examples.locator(".caption").all_inner_texts() == ["real"] * 2 + ["fake"] * 6
     for i in (0, 2):
@@ -225,7 +310,7 @@ def test_what_it_does_not_know_is_not_judged(visit, tmp_path):
 @only_wide
 def test_a_photograph_is_taken_and_judged(visit):
     page = visit.page
-    page.get_by_role("tab", name="Real or fake?").click()
+    open_tab(page, "Real or fake?")
     page.get_by_label("Capture from camera").click()
     page.get_by_text("Click to Access Webcam").click()
     page.wait_for_function("document.querySelector('#picture video')?.currentTime > 0", timeout=SEEN_SOON)
@@ -237,7 +322,7 @@ def test_a_photograph_is_taken_and_judged(visit):
 def test_what_is_no_picture_is_answered_on_the_page(visit, tmp_path):
     page = visit.page
     (tmp_path / "letter.png").write_text("not a picture at all")
-    page.get_by_role("tab", name="Real or fake?").click()
+    open_tab(page, "Real or fake?")
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "letter.png")
     page.get_by_text("letter.png is not a picture").wait_for(timeout=SEEN_SOON)
     visit.complaints.clear()  # the browser itself says that it could not show that file
@@ -252,15 +337,80 @@ def test_what_is_no_seed_is_answered_on_the_page(visit):
     visit.complaints.clear()  # Gradio writes what it shows into the console too
 
 
-def test_the_models_are_shown_with_their_files(visit, toy_bundle):
+def test_a_walk_is_shown_and_saved(visit, tmp_path):
     page = visit.page
-    page.get_by_role("tab", name="Models").click()
+    open_tab(page, "Wander")
+    moving = page.locator("#film video, #film img")
+    moving.wait_for(timeout=2 * SEEN_SOON)
+    kind = page.locator("#film a").inner_text()
+    if "MP4" in kind:
+        page.wait_for_function("document.querySelector('#film video').currentTime > 0.2", timeout=SEEN_SOON)
+    page.get_by_label("GIF").check()
+    page.get_by_label("Seeds to pass").fill("1, 2")
+    page.get_by_role("button", name="Walk").click()
+    page.locator("#film a", has_text="GIF").wait_for(timeout=2 * SEEN_SOON)
+    with page.expect_download() as film:
+        page.locator("#film a").click()
+    assert film.value.suggested_filename == "shapes-walk-1-2-cross.gif"
+    film.value.save_as(tmp_path / "walk.gif")
+    with Image.open(tmp_path / "walk.gif") as walk:  # equal pictures that follow each other are one frame there
+        assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(walk)) == 120 * 50
+
+
+def test_a_picture_between_four_is_asked_about(visit):
+    page = visit.page
+    open_tab(page, "Wander")
+    tiles = page.locator("#grid [role=radio]")
+    sync_api.expect(tiles).to_have_count(49, timeout=2 * SEEN_SOON)
+    tiles.nth(24).click()
+    assert page.locator("#grid .chosen .which").inner_text() == "4, 4"
+    page.locator("#grid").get_by_role("button", name="Ask: real or fake?").click()
+    assert headline(page)
+
+
+def test_a_picture_is_steered_and_brought_back(visit):
+    page = visit.page
+    page.locator("#sheet [role=radio]").nth(8).click()
+    before = page.locator("#sheet .chosen .large").get_attribute("src")
+    page.get_by_role("button", name="Steer it").click()
+    large = page.locator("#steered .large")
+    sync_api.expect(large).to_have_attribute("src", before, timeout=SEEN_SOON)
+    sync_api.expect(page.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value("9")
+    page.get_by_label("number input for Direction 1").fill("4")
+    page.locator("#steered .which", has_text="steered").wait_for(timeout=SEEN_SOON)
+    assert large.get_attribute("src") != before
+    link = page.locator("#steered").get_by_role("link", name="Link to it").get_attribute("href")
+    assert "latent=" in link
+    page.get_by_role("button", name="Back to the start").click()
+    sync_api.expect(large).to_have_attribute("src", before, timeout=SEEN_SOON)
+    sync_api.expect(page.get_by_label("number input for Direction 1")).to_have_value("0")
+
+
+@only_wide
+def test_pictures_are_picked_for_a_sum(visit):
+    page = visit.page
+    open_tab(page, "Steer and mix")
+    pool = page.locator("#pool [role=radio]")
+    sync_api.expect(pool).to_have_count(24, timeout=2 * SEEN_SOON)
+    sync_api.expect(page.locator("#equation .term")).to_have_count(3, timeout=SEEN_SOON)
+    page.get_by_label("B", exact=True).check()
+    pool.nth(10).click()
+    sync_api.expect(page.get_by_label("Seeds of B")).to_have_value("4, 5, 6, 11", timeout=SEEN_SOON)
+    sync_api.expect(page.locator("#equation .member")).to_have_count(10, timeout=SEEN_SOON)
+    pool.nth(10).click()
+    sync_api.expect(page.get_by_label("Seeds of B")).to_have_value("4, 5, 6", timeout=SEEN_SOON)
+    assert page.locator("#sum .chosen .which").inner_text() == "A \u2212 B + C"
+
+
+def test_the_models_are_shown_with_their_files(visit, page_bundle):
+    page = visit.page
+    open_tab(page, "Models")
     page.locator("#bundle table").first.wait_for(timeout=SEEN_SOON)
     assert "CC0-1.0" in page.locator("#bundle").inner_text()
     assert "0.7500" in page.locator("#bundle").inner_text()
     with page.expect_download() as file:
         page.locator("#bundle").get_by_role("link", name="generator.onnx").click()
-    assert Path(file.value.path()).read_bytes() == (toy_bundle / "generator.onnx").read_bytes()
+    assert Path(file.value.path()).read_bytes() == (page_bundle / "generator.onnx").read_bytes()
     page.get_by_text("The card").click()
     page.locator("#card img").first.wait_for(timeout=SEEN_SOON)
     page.wait_for_function("document.querySelector('#card img').naturalWidth > 0", timeout=SEEN_SOON)
@@ -305,13 +455,13 @@ def test_the_sheet_follows_the_number_field(visit):
     tiles, number = page.locator("#sheet [role=radio]"), page.locator("input[type=number]").first
     number.fill("5")
     sync_api.expect(tiles).to_have_count(5, timeout=SEEN_SOON)
-    number.fill("65")
+    number.fill("257")
     number.press("Tab")
-    sync_api.expect(tiles).to_have_count(64, timeout=SEEN_SOON)
-    sync_api.expect(number).to_have_value("64")
+    sync_api.expect(tiles).to_have_count(256, timeout=SEEN_SOON)
+    sync_api.expect(number).to_have_value("256")
     page.locator("input[type=range]").first.focus()
     page.keyboard.press("ArrowLeft")
-    sync_api.expect(tiles).to_have_count(63, timeout=SEEN_SOON)
+    sync_api.expect(tiles).to_have_count(255, timeout=SEEN_SOON)
     assert page.locator(".toast-body").count() == 0
 
 
@@ -319,7 +469,7 @@ def test_the_sheet_follows_the_number_field(visit):
 def test_what_cannot_be_read_does_not_stay_in_the_box(visit, tmp_path):
     page = visit.page
     (tmp_path / "text.png").write_text("not a picture")
-    page.get_by_role("tab", name="Real or fake?").click()
+    open_tab(page, "Real or fake?")
     page.set_input_files("#picture input[type=file]", tmp_path / "text.png")
     page.get_by_text("text.png is not a picture").wait_for(timeout=SEEN_SOON)
     sync_api.expect(page.locator("#picture img")).to_have_count(0, timeout=SEEN_SOON)
@@ -329,7 +479,14 @@ def test_what_cannot_be_read_does_not_stay_in_the_box(visit, tmp_path):
 @only_wide
 def test_an_address_with_a_wrong_seed_shows_the_first_sheet(visit, page_server):
     visit.page.goto(f"{page_server.url}/?seed=abc")
-    visit.page.locator("#sheet .caption", has_text="seed 1").first.wait_for(timeout=SEEN_SOON)
+    visit.page.locator("#sheet .notice", has_text="'abc' is not").wait_for(timeout=SEEN_SOON)
+    assert visit.page.locator("#sheet .caption").first.inner_text() == "seed 1"
+
+
+@only_wide
+def test_an_address_of_another_generator_says_so(visit, page_server):
+    visit.page.goto(f"{page_server.url}/?seed=3&count=2&model=abababababab")
+    visit.page.locator("#sheet .notice", has_text="another generator (abababababab)").wait_for(timeout=SEEN_SOON)
 
 
 def choose_bundle(page, name: str) -> None:
@@ -354,7 +511,7 @@ def test_a_bundle_that_lacks_something_says_so(mixed_visit):
 
 def test_the_training_is_shown_among_the_models(mixed_visit):
     page = mixed_visit.page
-    page.get_by_role("tab", name="Models").click()
+    open_tab(page, "Models")
     film = page.locator("#bundle .learning img")
     film.wait_for(timeout=SEEN_SOON)
     page.wait_for_function("document.querySelector('#bundle .learning img').naturalWidth > 0", timeout=SEEN_SOON)
@@ -374,6 +531,6 @@ def test_who_wants_less_motion_has_to_ask_for_it(visit):
     page = visit.page
     page.emulate_media(reduced_motion="reduce")
     page.reload()
-    page.get_by_role("tab", name="Models").click()
+    open_tab(page, "Models")
     page.get_by_text("How it learnt").wait_for(timeout=SEEN_SOON)
     sync_api.expect(page.locator("#bundle .learning img")).not_to_be_visible()

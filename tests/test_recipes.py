@@ -12,7 +12,7 @@ from export.recipes import (
     latents_of,
     parse_recipe,
     parse_recipes,
-    parse_truncation,
+    parse_share,
     recipes_of,
 )
 
@@ -68,10 +68,10 @@ def test_what_is_no_recipe_is_refused_in_a_sentence(value, error, sentence):
 
 @pytest.mark.parametrize(("given", "psi"), [(None, 1.0), ("0.7", 0.7), (0, 0.0), (1, 1.0), (0.7000000001, 0.7)])
 def test_truncation_is_read_as_a_person_gives_it(given, psi):
-    assert parse_truncation(given) == psi
+    assert parse_share(given) == psi
 
 
 @pytest.mark.parametrize("given", ["", "abc", -0.1, 1.01, float("nan"), [], "1e9"])
 def test_what_is_no_truncation_is_refused_in_a_sentence(given):
     with pytest.raises(RecipeError, match="Truncation is a number from 0 to 1"):
-        parse_truncation(given)
+        parse_share(given)

@@ -9,6 +9,11 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+// say("seed", {seed: 7}): a text of this part, its {placeholders} filled.
+function say(key, values = {}) {
+  return Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), TEXTS[key] ?? key);
+}
+
 // A probability in words that never claim certainty.
 function percent(p) {
   if (p > 0.99) return "over 99 %"; // nothing is certain

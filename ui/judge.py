@@ -6,13 +6,12 @@ import gradio as gr
 import numpy as np
 
 from export import verdict
-from export.latents import parse_seed
 from export.pictures import PictureError, as_seen, read_picture
 from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
 from ui.evidence import enlarge, paint
-from ui.generate import ran
 from ui.sentences import speaks
+from ui.sheets import ran, recipe_of
 from ui.shelf import example_files, names_with, some_have, take
 from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
 
@@ -133,14 +132,13 @@ def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
 @speaks
 def take_generated(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
     """The picture that was chosen in the other tab, drawn again from its recipe: no detail is lost on the way."""
-    recipe = event._data
-    bundle = take(recipe.get("bundle"), "dcnn")
-    pixels = bundle.generator.draw([parse_seed(recipe.get("seed"))], recipe.get("label"))[0]
+    bundle = take(event._data.get("bundle"), "dcnn")
+    pixels = bundle.generator.follow([recipe_of(event._data, bundle)])[0]
     return gr.Tabs(selected="judge"), bundle.name, pixels
 
 
-def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
-    """Lays out the tab; `sheet` is the other tab's, whose chosen picture can be asked about."""
+def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
+    """Lays out the tab; `sheets` are the other tabs', whose chosen pictures can be asked about."""
     names = names_with("dcnn")
     with gr.Row(elem_classes="judging"):
         with gr.Column(min_width=300, scale=4):
@@ -154,7 +152,7 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
                 alt_text="The picture to be judged",
             )
             bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1)
-            examples = Sheet(label="Examples", detail=False, elem_id="examples")
+            examples = Sheet(label="Examples", detail=False, waiting=6, elem_id="examples")
         with gr.Column(min_width=300, scale=5):
             unable = None if some_have("dcnn") else {"unable": "None of the bundles here has a DCNN to ask."}
             answer = VerdictView(unable, label="Verdict", elem_id="verdict")
@@ -166,7 +164,7 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheet: Sheet, footer: Footer) -> None:
     picture.clear(judge_again, **what, api_visibility="private")
     bundle.input(judge_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
     examples.select(take_example, bundle, picture, **quiet).success(judge, **what, api_visibility="private")
-    sheet.submit(take_generated, None, [tabs, bundle, picture], **quiet).success(
+    gr.on([sheet.submit for sheet in sheets], take_generated, None, [tabs, bundle, picture], **quiet).success(
         judge, **what, api_visibility="private"
     ).then(show_examples, bundle, examples, **quiet)
     page.load(show_examples, bundle, examples, **quiet)

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 import gradio as gr
 
-from export.runtime import SENTENCES
+from export.films import FilmError
+from export.runtime import SENTENCES as OF_MODELS
+
+SENTENCES = (*OF_MODELS, FilmError)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 // A sheet of small pictures, one of which is chosen: with the mouse, a finger, or the arrow keys (one stop for Tab).
-const captionOf = (p) => p.caption ?? `seed ${p.seed}`;
-const noteOf = (p) => p.note ?? p.label ?? "";
+// With `detail` the chosen one is also shown large, with what can be done with it (picture.js).
 let chosen = 0;
 
 function tiles() {
@@ -13,8 +12,8 @@ function choose(index, byPerson) {
     tile.setAttribute("aria-checked", i === index);
     tile.tabIndex = i === index ? 0 : -1;
   });
-  if (props.detail) showChosen(props.value.pictures[index]);
-  else if (byPerson) trigger("select", { index });
+  if (props.detail) root.querySelector(".chosen").replaceChildren(...chosenParts(props.value.pictures[index]));
+  else if (byPerson) trigger("select", { index, seed: props.value.pictures[index].seed });
 }
 
 function move(event) {
@@ -31,7 +30,6 @@ function move(event) {
 }
 
 function tile(p, i) {
-  const words = [captionOf(p), noteOf(p)].filter(Boolean).join(", ");
   return el(
     "button",
     {
@@ -39,10 +37,10 @@ function tile(p, i) {
       type: "button",
       role: "radio",
       "aria-checked": false,
-      "aria-label": words,
-      title: words,
+      "aria-label": wordsOf(p),
+      title: wordsOf(p),
       onclick: () => choose(i, true),
-      ondblclick: () => props.value.can_be_asked_about && ask(p),
+      ondblclick: () => props.detail && props.value.can_be_asked_about && tell("submit", p),
     },
     el("img", { src: p.png, alt: "", draggable: "false" }),
     el("span", { class: "caption" }, captionOf(p)),
@@ -50,64 +48,77 @@ function tile(p, i) {
   );
 }
 
-function ask(p) {
-  window.scrollTo({ top: 0 });
-  trigger("submit", { bundle: props.value.bundle, seed: p.seed, label: p.label });
+function saving() {
+  const save = (how) => () =>
+    trigger("save", { how, bundle: props.value.bundle, columns: props.value.columns, pictures: props.value.pictures.map(recipeOf) });
+  const button = (how) => el("button", { class: "quiet", type: "button", onclick: save(how) }, say(`save_${how}`));
+  return el("div", { class: "saving" }, button("sheet"), button("zip"));
 }
 
-function showChosen(p) {
-  const name = [props.value.bundle, "seed", p.seed, p.label].filter((part) => part !== null).join("-");
-  root.querySelector(".chosen").replaceChildren(
-    el("img", { class: "large", src: p.png, alt: `The chosen picture: ${captionOf(p)}, ${noteOf(p)}` }),
-    el(
-      "div",
-      { class: "about" },
-      el("p", { class: "what" }, noteOf(p) || captionOf(p)),
-      el("p", { class: "which" }, noteOf(p) ? captionOf(p) : ""),
-      props.value.can_be_asked_about
-        ? el("button", { class: "primary", type: "button", onclick: () => ask(p) }, "Ask: real or fake?")
-        : el("p", { class: "remark" }, `${props.value.bundle} has no DCNN that could be asked: real or fake?`),
-      el("a", { class: "quiet", href: p.png, download: `${name.replace(/[^\w.-]+/g, "-")}.png` }, "Download this picture"),
-    ),
-  );
-}
+// --- the page around it ---
 
-function rememberInAddress(value) {
+function rememberInAddress(address) {
   const query = new URLSearchParams(window.location.search);
-  for (const key of ["bundle", "label", "seed"]) query.set(key, value[key]);
-  query.set("count", value.pictures.length);
+  for (const key of ["bundle", "label", "seed", "truncation", "latent", "near", "count", "model"])
+    if (address[key] === undefined) query.delete(key);
+    else query.set(key, address[key]);
   window.history.replaceState(window.history.state, "", `?${query}`);
+}
+
+// A saved picture that is dropped here is opened as if it had been chosen with the button.
+function takeDropped(event) {
+  const input = document.querySelector(props.opener);
+  if (!input || !event.dataTransfer?.files.length) return;
+  event.preventDefault();
+  input.files = event.dataTransfer.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+if (props.opener) {
+  root.addEventListener("dragover", (event) => event.preventDefault());
+  root.addEventListener("drop", takeDropped);
+}
+
+// So many pictures a row, close together, where rows and columns mean something.
+function inColumns(grid, columns) {
+  if (!columns) return;
+  grid.classList.add("square");
+  grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  grid.style.maxWidth = `${110 * columns}px`;
 }
 
 // What stands there until the first pictures come: as large as they will be, so that nothing jumps.
 function renderWaiting() {
   const blank = (tag, name) => el(tag, { class: name }, "\u00a0");
-  const waiting = Array.from({ length: props.detail ? 24 : 6 }, () =>
+  const waiting = Array.from({ length: props.waiting ?? 24 }, () =>
     el("div", { class: "tile waiting" }, el("div", { class: "blank" }), blank("span", "caption"), blank("span", "note")),
   );
-  const lines = [blank("p", "what"), blank("p", "which"), blank("span", "primary"), blank("span", "quiet")];
-  const chosen = el("div", { class: "chosen waiting" }, el("div", { class: "large" }), el("div", { class: "about" }, ...lines));
   const grid = el("div", { class: "grid" }, ...waiting);
-  root.replaceChildren(...(props.detail ? [chosen, grid] : [el("p", { class: "heading" }, "Examples"), grid]));
+  inColumns(grid, props.columns);
+  root.replaceChildren(...(props.detail ? [chosenWaiting(), grid] : [el("p", { class: "heading" }, props.label), grid]));
 }
 
 function render() {
-  const pictures = props.value?.pictures;
+  const v = props.value;
   root.className = props.detail ? "sheet with-detail" : "sheet";
-  if (!pictures) return renderWaiting();
-  const heading = props.detail ? null : el("p", { class: "heading" }, "Examples");
+  if (!v?.pictures) return renderWaiting();
   const grid = el(
     "div",
-    { class: "grid", role: "radiogroup", "aria-label": props.label ?? "Pictures", onkeydown: move },
-    ...pictures.map(tile),
+    { class: "grid", role: "radiogroup", "aria-label": v.heading ?? props.label ?? say("pictures"), onkeydown: move },
+    ...v.pictures.map(tile),
   );
-  const notice = props.value.notice ? el("p", { class: "notice" }, props.value.notice) : null;
-  const beside = props.detail ? el("div", { class: "chosen", "aria-live": "polite" }) : heading;
-  root.replaceChildren(...[beside, grid, notice].filter(Boolean));
+  inColumns(grid, v.columns);
+  const said = [v.note, v.notice].filter(Boolean).map((text) => el("p", { class: "notice" }, text));
   if (props.detail) {
-    choose(0, false);
-    rememberInAddress(props.value);
-  } else if (pictures.length) tiles()[0].tabIndex = 0;
+    const heading = v.heading ? el("p", { class: "heading" }, v.heading) : null;
+    const shown = el("div", { class: "shown" }, ...[heading, grid, saving(), ...said].filter(Boolean));
+    root.replaceChildren(el("div", { class: "chosen" }), shown);
+    choose(v.chosen ?? 0, false);
+    if (v.address) rememberInAddress(v.address);
+  } else {
+    root.replaceChildren(el("p", { class: "heading" }, props.label), grid, ...said);
+    if (v.pictures.length) tiles()[0].tabIndex = 0;
+  }
 }
 
 watch("value", render);

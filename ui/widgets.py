@@ -6,6 +6,7 @@ these widgets pass on what came, and the callback, or `read_picture`, says what 
 
 import base64
 import binascii
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,19 +14,19 @@ from typing import Any, ClassVar
 import gradio as gr
 import numpy as np
 from gradio.data_classes import ImageData
-from gradio.processing_utils import save_bytes_to_cache
 
 from export.pictures import PictureError, png_bytes, read_picture
 from export.verdict import FAKE, REAL, UNLIKE, UNSURE
 from ui.sentences import spoken
+from ui.texts import TEXTS
 
 HERE = Path(__file__).parent
 MAX_FILE_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)
-class Download:
-    """A file that a callback offers."""
+class SentFile:
+    """A file that a visitor or a program sent."""
 
     name: str
     content: bytes
@@ -38,6 +39,18 @@ def data_url(png: bytes) -> str:
 
 class Choice(gr.Dropdown):
     """A dropdown for people; for programs, any text."""
+
+    is_template = True  # drawn in the browser by the class above it
+
+    def preprocess(self, payload: Any) -> str | None:
+        return None if payload is None else str(payload)
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+class Option(gr.Radio):
+    """Buttons of which one is chosen, for people; for programs, any text."""
 
     is_template = True  # drawn in the browser by the class above it
 
@@ -78,14 +91,39 @@ class Picture(gr.Image):
         if payload is None:
             return None
         with spoken():
-            if payload.url and payload.url.startswith("data:"):
-                return read_picture(decode_data_url(payload.url))
-            if not payload.path:
-                raise PictureError("No picture came with this; send a file or a data URL.")
-            path = Path(payload.path)
-            if not path.resolve().is_relative_to(Path(self.GRADIO_CACHE).resolve()):
-                raise PictureError(f"{path.name} was not uploaded here.")  # it would be any file of the server
-            return read_picture(path, Path(payload.orig_name or path.name).name)
+            file = sent_file(payload, self.GRADIO_CACHE)
+            return read_picture(file.content, file.name)
+
+
+class PictureFile(gr.UploadButton):
+    """A button for a picture file that comes in as it is, for what it holds besides pixels; or a sentence."""
+
+    is_template = True  # drawn in the browser by the class above it
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.data_model = Sent
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config(gr.UploadButton)
+
+    def preprocess(self, payload: Any) -> SentFile | None:
+        if payload is None:
+            return None
+        with spoken():
+            return sent_file(payload, self.GRADIO_CACHE)
+
+
+def sent_file(payload: Sent, cache: str) -> SentFile:
+    """The file that came with a call: uploaded before, or in a data URL. Raises PictureError."""
+    if payload.url and payload.url.startswith("data:"):
+        return SentFile("The picture", decode_data_url(payload.url))
+    if not payload.path:
+        raise PictureError("No picture came with this; send a file or a data URL.")
+    path = Path(payload.path)
+    if not path.resolve().is_relative_to(Path(cache).resolve()):
+        raise PictureError(f"{path.name} was not uploaded here.")  # it would be any file of the server
+    return SentFile(Path(payload.orig_name or path.name).name, path.read_bytes())
 
 
 def decode_data_url(url: str) -> bytes:
@@ -98,17 +136,6 @@ def decode_data_url(url: str) -> bytes:
         raise PictureError("The picture's data URL is damaged: it is not base64.") from error
 
 
-class PngDownload(gr.DownloadButton):
-    """A button for a file that a callback made."""
-
-    is_template = True  # drawn in the browser by the class above it
-
-    def postprocess(self, value: Download | str | None):
-        if isinstance(value, Download):
-            value = save_bytes_to_cache(value.content, value.name, self.GRADIO_CACHE)
-        return super().postprocess(value)
-
-
 class Drawn(gr.HTML):
     """HTML that a script of ours draws from a dict: programs get the dict, people the drawing.
 
@@ -116,9 +143,13 @@ class Drawn(gr.HTML):
     """
 
     script, about = "", ""
+    parts: tuple[str, ...] = ()  # scripts that it shares with others
+    texts: tuple[str, ...] = ()  # sections of the texts that the script says
 
     def __init__(self, value: dict | None = None, **kwargs):
-        scripts = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("dom.js", self.script))
+        said = {key: text for section in self.texts for key, text in TEXTS[section].items()}
+        scripts = [(HERE / name).read_text(encoding="utf-8") for name in ("dom.js", *self.parts, self.script)]
+        scripts = "\n".join([f"const TEXTS = {json.dumps(said)};", *scripts])
         kwargs = {"html_template": "<div></div>", "js_on_load": scripts, "apply_default_css": False} | kwargs
         super().__init__(value, **kwargs)
 
@@ -135,10 +166,11 @@ class Drawn(gr.HTML):
 class Sheet(Drawn):
     """Small pictures, sharply enlarged, of which one can be chosen. `detail`: also shows the chosen one large."""
 
-    script = "sheet.js"
+    script, parts, texts = "sheet.js", ("picture.js",), ("sheet",)
     about = (
-        "bundle, model (sha256), seed, label, pictures: a list of seed, label, png (a data URL, lossless); notice "
-        "(what their licence asks to be said, or null), can_be_asked_about (whether the bundle has a DCNN)"
+        "bundle, model (sha256), pictures: a list of label, seed with truncation or latent, png (a data URL, lossless, "
+        "with its recipe); notice (what their licence asks to be said, or null), note (what else has to be said, or "
+        "null), can_be_asked_about (whether the bundle has a DCNN), address (the query of the page that draws them)"
     )
 
 
@@ -205,6 +237,40 @@ class VerdictView(Drawn):
 
     def api_info(self) -> dict[str, Any]:
         return super().api_info() | {"properties": self.properties}
+
+
+class Steered(Drawn):
+    """A picture before and after it was steered."""
+
+    script, parts, texts = "steered.js", ("picture.js",), ("sheet", "steered")
+    about = (
+        "bundle, model (sha256), can_be_asked_about, picture and start (each: label, seed with truncation or latent, "
+        "png), amounts (how far along each direction)"
+    )
+
+
+class Equation(Drawn):
+    """The terms of A - B + C, each with its pictures and the picture of their mean."""
+
+    script, texts = "equation.js", ("equation",)
+    about = "terms (each: name, sign, pictures and mean with label, seed or latent, and png)"
+
+
+class Film(Drawn):
+    """Moving pictures, and the file they are in."""
+
+    script, texts = "film.js", ("film",)
+    about = (
+        "file (url and path of the film), kind (mp4, webp or gif), bundle, seeds, label, frames, speed (pictures a "
+        "second), side (pixels)"
+    )
+
+
+class Saver(Drawn):
+    """Hands a file to the browser: seen by nobody."""
+
+    script = "saver.js"
+    about = "name, url"
 
 
 class BundleView(Drawn):
