@@ -26,8 +26,9 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from dcgan.cache import BLOCK
 from dcgan.config import PRESETS, GanConfig, RunConfig
-from dcgan.data import BLOCK, hold_out, load
+from dcgan.data import hold_out, load
 from dcgan.models import make_gan
 from dcgan.run import describe, pick_device
 from dcgan.train_gan import make_game, resolve

@@ -1,36 +1,31 @@
 """Pictures -> uint8 images N,C,S,S (and labels): from a named set, a folder or a zip.
 
-`train/` and `test/` folders are splits, subfolders are classes. What was decoded once is kept in a cache that is
-invalid as soon as a file is added, removed or changed. Up to --memory megabytes of images are a tensor in memory; more
-than that stay in the cache's file, which is mapped into memory, and are read ahead of the training.
+`train/` and `test/` folders are splits, subfolders are classes. Up to --memory megabytes of images are a tensor in
+memory; more than that stay in the cache's file and are read ahead of the training.
 """
 
 import dataclasses
 import difflib
 import hashlib
 import io
-import json
-import math
-import mmap
 import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from dcgan.cache import BLOCK, Cache, Decoded, Mapped, decode_into_memory, fits, recall_or_make, to_device
 from dcgan.config import RunConfig, image_sizes_up_to
-from dcgan.named import NAMED_SETS, DataError, cache_folder
+from dcgan.named import NAMED_SETS, DataError
 from dcgan.parallel import share
 from dcgan.pixels import fit, to_images
 from export.pictures import FORMATS, SUFFIXES, PictureError, read_picture
@@ -39,51 +34,7 @@ FEWEST = 64  # pictures that a training needs
 MOST_UNREADABLE = 0.01
 LARGEST_AUTOMATIC = 64  # pixels a side, where none are asked for: what a patient CPU can train
 CACHE_FORMAT = 2
-BLOCK = 64  # pictures decoded, hashed or converted at once
 AHEAD = 4  # batches that are read before they are needed
-
-
-class Mapped:
-    """Images uint8 N,C,S,S that stay in a memory-mapped file: `images[i]` reads those that i names, as a Tensor."""
-
-    def __init__(self, array: np.memmap, rows: np.ndarray, device: torch.device | str = "cpu"):
-        """rows: which of the array's images these are, in this order; device: where those that are read go."""
-        self.array, self.rows, self.device = array, rows, torch.device(device)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def shape(self) -> torch.Size:
-        return torch.Size((len(self.rows), *self.array.shape[1:]))
-
-    def __getitem__(self, i: Tensor | slice) -> Tensor:
-        rows = self.rows[i]
-        self.announce(rows)
-        return to_device(torch.from_numpy(np.asarray(self.array)[rows]), self.device)
-
-    def announce(self, rows: np.ndarray) -> None:
-        """Asks the system to fetch these rows all at once: ten times as fast as waiting for one after the other."""
-        if hasattr(mmap, "MADV_WILLNEED"):
-            size = math.prod(self.array.shape[1:])
-            for start in self.array.offset + rows * size:
-                page = start - start % mmap.PAGESIZE
-                self.array.base.madvise(mmap.MADV_WILLNEED, page, start + size - page)
-
-    def chosen(self, i: Tensor) -> "Mapped":
-        """Some of them; none is read."""
-        return Mapped(self.array, self.rows[i], self.device)
-
-    def split(self, n: int) -> Iterator[Tensor]:
-        return (self[start : start + n] for start in range(0, len(self), n))
-
-    def to(self, device: torch.device) -> "Mapped":
-        return Mapped(self.array, self.rows, device)
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """A copy from memory that a GPU need not wait for."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 @dataclass(frozen=True)
@@ -197,16 +148,17 @@ def load_arrays(pixels: np.ndarray, labels: np.ndarray, c: RunConfig, split: str
     else:
         fingerprint = hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
         decoded = recall_or_make(Cache.at(f"{c.data} {split} {size} {channels}", fingerprint), shape, convert, c)
-    return decoded.pictures(torch.from_numpy(labels.astype(np.int64)), (), {})
+    return pictures_of(decoded, torch.from_numpy(labels.astype(np.int64)), (), {})
+
+
+def pictures_of(decoded: Decoded, labels: Tensor | None, classes: tuple[str, ...], facts: dict) -> Pictures:
+    """Those that could be read; labels: of all."""
+    rows, labels = decoded.rows, None if labels is None else labels[torch.from_numpy(decoded.rows)]
+    return Pictures(decoded.good(), labels, classes, facts | {"pictures": len(rows), "sha256": decoded.sha256})
 
 
 def round_levels(levels: Tensor) -> Tensor:
     return (levels + 0.5).clamp(0, 255).to(torch.uint8)
-
-
-def fits(shape: tuple[int, ...], c: RunConfig) -> bool:
-    """Whether images of this shape may be in memory."""
-    return math.prod(shape) <= c.memory * 1_000_000
 
 
 # --- folders and zips ---------------------------------------------------------------------------------------------
@@ -294,7 +246,7 @@ def load_files(source: Source, c: RunConfig, split: str, facts: dict) -> Picture
     shape = (len(names), channels, size, size)
     decoded = recall_or_make(cache, shape, lambda images: read_all(source, names, images), c)
     report_unreadable(source, decoded)
-    return decoded.pictures(labels, classes, facts)
+    return pictures_of(decoded, labels, classes, facts)
 
 
 def class_names(train: list[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
@@ -377,7 +329,7 @@ def read_all(source: Source, names: list[str], images: np.ndarray) -> dict[int, 
     return bad
 
 
-def report_unreadable(source: Source, decoded: "Decoded") -> None:
+def report_unreadable(source: Source, decoded: Decoded) -> None:
     """Names what was skipped; DataError if it is more than one in a hundred."""
     bad, n = decoded.bad, len(decoded.images)
     if len(bad) > MOST_UNREADABLE * n:
@@ -387,143 +339,3 @@ def report_unreadable(source: Source, decoded: "Decoded") -> None:
         )
     for reason in sorted(bad.values()):
         print(f"Skipped: {reason}", file=sys.stderr)
-
-
-# --- the cache ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """images uint8 N,C,S,S, in memory or in a file; bad: which could not be read, and why; sha256 of the others."""
-
-    images: np.ndarray
-    bad: dict[int, str]
-    sha256: str
-
-    def pictures(self, labels: Tensor | None, classes: tuple[str, ...], facts: dict) -> Pictures:
-        """Those that could be read."""
-        rows = good_rows(self.images, self.bad)
-        if isinstance(self.images, np.memmap):
-            images = Mapped(self.images, rows)
-        else:
-            images = torch.from_numpy(self.images[rows] if self.bad else self.images)
-        labels = None if labels is None else labels[torch.from_numpy(rows)]
-        return Pictures(images, labels, classes, facts | {"pictures": len(rows), "sha256": self.sha256})
-
-
-Decode = Callable[[np.ndarray], dict[int, str]]  # fills images uint8 N,C,S,S; returns which cannot be read, and why
-
-
-def good_rows(images: np.ndarray, bad: dict[int, str]) -> np.ndarray:
-    return np.delete(np.arange(len(images)), list(bad))
-
-
-def sha256_of(images: np.ndarray, bad: dict[int, str]) -> str:
-    sha256, rows = hashlib.sha256(), good_rows(images, bad)
-    for i in range(0, len(rows), BLOCK):
-        sha256.update(np.ascontiguousarray(images[rows[i : i + BLOCK]]))
-    return sha256.hexdigest()
-
-
-def decode_into_memory(shape: tuple[int, ...], decode: Decode) -> Decoded:
-    images = np.zeros(shape, np.uint8)
-    bad = decode(images)
-    return Decoded(images, bad, sha256_of(images, bad))
-
-
-@dataclass(frozen=True)
-class Cache:
-    """Where decoded images are kept: NAME.npy, and NAME.json with what an array cannot say."""
-
-    path: Path
-    fingerprint: str  # of what they were decoded from
-
-    @classmethod
-    def at(cls, place: str, fingerprint: str) -> "Cache":
-        return cls(cache_folder() / f"pictures-{hashlib.sha256(place.encode()).hexdigest()[:16]}.npy", fingerprint)
-
-    @property
-    def notes(self) -> Path:
-        return self.path.with_suffix(".json")
-
-    def recall(self, shape: tuple[int, ...], check: bool) -> Decoded | None:
-        """What was kept, in the file; None where there is nothing, or something old or damaged.
-
-        check: read it all and compare its checksum, which takes too long where it is larger than memory.
-        """
-        try:
-            notes = json.loads(self.notes.read_text(encoding="utf-8"))
-            images = np.load(self.path, mmap_mode="r")
-            bad = {int(row): reason for row, reason in notes["bad"]}
-            whole = (images.shape, images.dtype, notes["fingerprint"]) == (shape, np.uint8, self.fingerprint)
-            if whole and (not check or sha256_of(images, bad) == notes["sha256"]):
-                return Decoded(images, bad, notes["sha256"])
-        except (OSError, EOFError, ValueError, LookupError, TypeError):
-            pass
-        return None
-
-    def make(self, shape: tuple[int, ...], decode: Decode) -> Decoded:
-        """Decodes into the file, through a memory map, so that no more than a few pictures are in memory at once.
-
-        Written aside and renamed: what has these names is whole. Raises OSError, where the disk is full, say.
-        """
-        images_aside, notes_aside = self.path.with_suffix(".npy.tmp"), self.path.with_suffix(".json.tmp")
-        try:
-            images = np.lib.format.open_memmap(images_aside, "w+", np.uint8, shape)
-            reserve(images_aside)
-            bad = decode(images)
-            images.flush()
-            sha256 = sha256_of(images, bad)
-            notes = {"fingerprint": self.fingerprint, "bad": list(bad.items()), "sha256": sha256}
-            notes_aside.write_text(json.dumps(notes), encoding="utf-8")
-            del images
-            images_aside.replace(self.path)
-            notes_aside.replace(self.notes)
-        finally:
-            images_aside.unlink(missing_ok=True)
-            notes_aside.unlink(missing_ok=True)
-        return Decoded(np.load(self.path, mmap_mode="r"), bad, sha256)
-
-
-def reserve(path: Path) -> None:
-    """Takes room on the disk for a whole file with holes: else a full disk kills the process that fills them."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-@contextmanager
-def alone(cache: Cache) -> Iterator[None]:
-    """Several processes that want the same pictures wait until one has decoded them."""
-    lock = FileLock(cache.path.with_suffix(".lock"))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        print("Another process is reading these pictures; waiting for it.", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def recall_or_make(cache: Cache, shape: tuple[int, ...], decode: Decode, c: RunConfig) -> Decoded:
-    """From the cache, or decoded and kept there: in memory if they fit, else in the cache's file."""
-    small = fits(shape, c)
-    try:
-        cache.path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(cache):
-            decoded = cache.recall(shape, check=small) or cache.make(shape, decode)
-            return dataclasses.replace(decoded, images=np.array(decoded.images)) if small else decoded
-    except OSError as error:
-        if not small:
-            raise DataError(
-                f"--data {c.data}: its {math.prod(shape) / 1e9:.1f} GB of pictures do not fit into {c.memory} MB, and "
-                f"{cache.path.parent} cannot hold them ({error.strerror or error}). Name another folder with "
-                "DCGAN_CACHE, or allow more with --memory."
-            ) from error
-        print(
-            f"The pictures are not cached in {cache.path.parent} ({error}); they are read again next time.",
-            file=sys.stderr,
-        )
-    return decode_into_memory(shape, decode)

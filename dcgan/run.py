@@ -19,8 +19,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dcgan import checkpoint, parallel
+from dcgan.cache import Mapped
 from dcgan.config import RunConfig, TrainingError
-from dcgan.data import Mapped, Pictures
+from dcgan.data import Pictures
 
 Losses = dict[str, Tensor]
 

@@ -1,10 +1,13 @@
 """Pictures for the tests: drawn, never downloaded."""
 
 import gzip
+import zipfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from dcgan.data import Pictures
 
 
 def noise(n: int, size: int = 16, channels: int = 3, seed: int = 0) -> np.ndarray:
@@ -40,3 +43,16 @@ def idx(array: np.ndarray) -> bytes:
     """A uint8 array as the gzipped idx file of the MNIST family."""
     sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
     return gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes(), mtime=0)
+
+
+def zipped(folder: Path, path: Path) -> Path:
+    """Everything in a folder, packed."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder))
+    return path
+
+
+def pixels_of(pictures: Pictures) -> np.ndarray:
+    """Pixels uint8 N,S,S,C of loaded pictures."""
+    return pictures.images.permute(0, 2, 3, 1).numpy()
