@@ -22,6 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dcgan import checkpoint
 from dcgan.config import GanConfig, from_args, make_parser
+from export.card import table
 
 ROOT = Path(__file__).resolve().parent.parent
 TICK = 37_500  # images between two looks at the held-back pictures
@@ -104,15 +105,15 @@ def print_tables(rows: list[dict]) -> None:
     for (data, images, width), variants in tables.items():
         print(f"\n**{data}, {images:,} real images, width {width}**\n")
         tested = [m for m in TESTED if any(m in row.get("test", {}) for rows in variants.values() for row in rows)]
-        head = ["variant", "seeds", "distance, held-back", *(f"{m}, test" for m in tested), "options"]
-        print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
+        head = ("variant", "seeds", "distance, held-back", *(f"{m}, test" for m in tested), "options")
+        lines = []
         for variant, found in sorted(variants.items(), key=lambda item: np.mean([r["distance"] for r in item[1]])):
-            cells = [variant, str(len(found)), mean_and_spread([r["distance"] for r in found])]
+            cells = [variant, len(found), mean_and_spread([r["distance"] for r in found])]
             for m in tested:
                 values = [r["test"][m] for r in found if m in r.get("test", {})]
                 cells.append(mean_and_spread(values) if values else "")
-            cells.append(f"`{found[0]['options']}`")
-            print("| " + " | ".join(cells) + " |")
+            lines.append((*cells, f"`{found[0]['options']}`"))
+        print(table(head, lines))
 
 
 def main() -> None:

@@ -48,15 +48,8 @@ class RunConfig:
         """Real pictures a step."""
         return self.batch
 
-    may_change = (
-        "out",
-        "data_dir",
-        "licence",
-        "tick",
-        "device",
-        "memory",
-        "tensorboard",
-    )  # between a run and its resumption
+    # What may change between a run and its resumption.
+    may_change = ("out", "data_dir", "licence", "tick", "device", "memory", "tensorboard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +81,8 @@ class GanConfig(RunConfig):
     ema: float = knob(0.9995, "decay a step of the averaged generator, which is the one exported")
     compile: bool = knob(False, "torch.compile both networks: meant for CUDA, tried on CPUs alone, where it is slower")
 
-    may_change = (
-        *RunConfig.may_change,
-        "steps",
-        "decay",
-        "preset",
-        "compile",
-    )  # a GAN's run may be trained on: with --decay, its step sizes rise again
+    # A GAN's run may be trained on; with --decay, its step sizes rise again.
+    may_change = (*RunConfig.may_change, "steps", "decay", "preset", "compile")
 
     @property
     def real_batch(self) -> int:
