@@ -30,6 +30,7 @@ from export.pictures import PictureError, read_picture
 from export.recipes import Recipe, RecipeError, latents_of
 
 MANIFEST = "manifest.json"
+ORDER = "order.txt"  # beside bundles: which of them come first
 NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
 MOST_AT_ONCE = 64  # pictures in one run of a graph: memory stays bounded, and throughput no longer grows
 
@@ -342,12 +343,26 @@ class Bundle:
         return f"{kind}.onnx" in self.manifest["sha256"]
 
 
+def read_order(root: Path) -> list[str]:
+    """The names in a folder's order.txt, a line each; none where there is no such file."""
+    try:
+        return [line.strip() for line in (root / ORDER).read_text(encoding="utf-8-sig", errors="replace").splitlines()]
+    except OSError:
+        return []
+
+
 def find_bundles(root: str | Path) -> list[Bundle]:
-    """The bundles in a folder, by name; warns of a damaged one, and leaves it out. ModelError if none is left."""
+    """The bundles in a folder: those that its order.txt names, in that order, then the others by name.
+
+    Warns of a damaged one, and leaves it out. ModelError if none is left.
+    """
+    folders = {path.parent.name: path.parent for path in sorted(Path(root).glob(f"*/{MANIFEST}"))}
     bundles = []
-    for path in sorted(Path(root).glob(f"*/{MANIFEST}")):
+    for name in dict.fromkeys([*read_order(Path(root)), *folders]):
+        if name not in folders:
+            continue  # one that is not made yet
         try:
-            bundles.append(Bundle(path.parent))
+            bundles.append(Bundle(folders[name]))
         except ModelError as error:
             warnings.warn(str(error), stacklevel=2)
     if not bundles:

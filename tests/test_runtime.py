@@ -170,6 +170,20 @@ def test_a_damaged_bundle_leaves_the_others_in_place(copy, tmp_path):
             assert [bundle.name for bundle in find_bundles(tmp_path)] == ["copy"]
 
 
+def test_bundles_come_by_name_or_in_the_order_that_their_author_gives(copy, tmp_path):
+    for name in ("beta", "alpha", "gamma"):
+        shutil.copytree(copy, tmp_path / name)
+
+    def names() -> list[str]:
+        return [bundle.name for bundle in find_bundles(tmp_path)]
+
+    assert names() == ["alpha", "beta", "copy", "gamma"]
+    (tmp_path / "order.txt").write_text("gamma\r\nnot made yet\n\n  beta \ngamma\n", encoding="utf-8-sig")
+    assert names() == ["gamma", "beta", "alpha", "copy"]
+    (tmp_path / "order.txt").write_bytes(b"\xff\xfe")
+    assert names() == ["alpha", "beta", "copy", "gamma"]
+
+
 def test_a_folder_without_a_bundle_is_refused(tmp_path):
     with pytest.raises(ModelError, match="is not a bundle"):
         Bundle(tmp_path)
