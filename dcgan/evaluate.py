@@ -221,7 +221,8 @@ class Evaluation:
         self.yardstick = functools.lru_cache(1)(self.make_yardstick)
 
     def make_yardstick(self, c: RunConfig, referee: Path | None, n: int) -> Yardstick:
-        yardstick = Yardstick(load_unseen(c), load_training(c), self.find_eyes(c.data, referee), n, self.o.quick)
+        eyes = self.find_eyes(c.data, referee, "--referee")
+        yardstick = Yardstick(load_unseen(c), load_training(c), eyes, n, self.o.quick)
         if self.o.n and yardstick.n < self.o.n:
             raise TrainingError(f"--n {self.o.n}: only {yardstick.n} pictures of each kind can be compared here.")
         return yardstick

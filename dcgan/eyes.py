@@ -16,7 +16,7 @@ from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Pictures
 from dcgan.named import NAMED_SETS
 from dcgan.pixels import PixelDCNN, on_arrays
-from export.runtime import DCNN
+from export.runtime import DCNN, ModelError
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 STAND_IN = "cifar10"  # whose referee looks at pictures without classes: it has learnt from photographs of many things
@@ -49,10 +49,11 @@ class Eyes:
         return {name: np.concatenate([part[name] for part in parts]) for name in ("features", "classes")}
 
 
-def find_eyes(data: str, referee: Path | None = None) -> Eyes:
+def find_eyes(data: str, referee: Path | None = None, option: str = "") -> Eyes:
     """Those of `referee` (a run of train_dcnn, a bundle, a .onnx file), else of the named set `data`, else CIFAR-10's.
 
-    Raises TrainingError (or ModelError) where there are none, or none with features.
+    option: by which a person can name a referee, where the caller has one. Raises TrainingError where there are none,
+    or none with features, or they are damaged.
     """
     if referee is not None:
         return open_eyes(referee)
@@ -60,14 +61,14 @@ def find_eyes(data: str, referee: Path | None = None) -> Eyes:
         return open_eyes(MODELS / data / FILE)
     stand_in = MODELS / STAND_IN / FILE
     if not stand_in.is_file():
+        another = f", or name with {option} a run of train_dcnn without --gan, its bundle or its referee.onnx"
         raise TrainingError(
-            f"There is no referee of {data}, and none at {stand_in.relative_to(MODELS.parent)} to stand in. "
-            "Name one with --referee: a run of train_dcnn without --gan, its bundle or its referee.onnx."
+            f"There is no referee of {data}, and none at {stand_in.relative_to(MODELS.parent)} to stand in. Fetch that "
+            f"file of this repository again{another if option else ''}."
         )
-    print(
-        f"{data} has no referee of its own: it is seen with the eyes of the DCNN of CIFAR-10 (--referee names others).",
-        file=sys.stderr,
-    )
+    others = f" ({option} names others)" if option else ""
+    said = f"{data} has no referee of its own: it is seen with the eyes of the DCNN of CIFAR-10{others}."
+    print(said, file=sys.stderr)
     return open_eyes(stand_in)
 
 
@@ -77,14 +78,17 @@ def has_eyes(data: str) -> bool:
 
 
 def open_eyes(path: Path) -> Eyes:
-    """The referee of a run's folder, of a bundle, or in a .onnx file. Raises TrainingError, ModelError."""
+    """The referee of a run's folder, of a bundle, or in a .onnx file. Raises TrainingError."""
     if (path / checkpoint.NAME).is_file():
         return eyes_of_run(path)
     return eyes_of_file(path / FILE if path.is_dir() else path)
 
 
 def eyes_of_file(path: Path) -> Eyes:
-    model = DCNN(path)
+    try:
+        model = DCNN(path)
+    except ModelError as error:
+        raise TrainingError(str(error)) from error
     given = {output.name for output in model.session.get_outputs()}
     check_referee(str(path), judges_reality="real" in given)
     if "features" not in given:

@@ -53,7 +53,7 @@ def distance_to(held_back: Pictures, c: GanConfig, device: torch.device) -> Call
     if len(held_back) < FEWEST_HELD_BACK:
         print(f"{len(held_back)} pictures are held back, too few to choose the best step by: the last one is kept.")
         return None
-    eyes = find_eyes(c.data, None)
+    eyes = find_eyes(c.data)
     real = Moments()
     for pixels in in_batches(held_back):
         real.add(eyes(pixels))

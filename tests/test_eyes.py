@@ -43,15 +43,28 @@ def test_eyes_say_whose_they_are(referee_bundle):
 
 def test_a_named_set_has_its_own_eyes_and_others_those_of_cifar10(referee_bundle, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(eyes, "MODELS", tmp_path / "models")
-    with pytest.raises(TrainingError, match="There is no referee of faces"):
+    with pytest.raises(TrainingError, match=r"no referee of faces, and none at models/cifar10/\S+ .* again\.$"):
         find_eyes("faces")
+    with pytest.raises(TrainingError, match=r"no referee of faces, .* again, or name with --referee a run"):
+        find_eyes("faces", option="--referee")
     for name in ("fashion-mnist", "cifar10"):
         shutil.copytree(referee_bundle, tmp_path / "models" / name)
     find_eyes("fashion-mnist")
     find_eyes("cifar10")
     assert capsys.readouterr().err == ""
     find_eyes("faces")
-    assert "eyes of the DCNN of CIFAR-10" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("eyes of the DCNN of CIFAR-10.\n")
+    find_eyes("faces", option="--referee")
+    assert capsys.readouterr().err.endswith("eyes of the DCNN of CIFAR-10 (--referee names others).\n")
+
+
+def test_eyes_that_are_damaged_or_missing_are_a_sentence(referee_bundle, tmp_path):
+    content = (referee_bundle / "referee.onnx").read_bytes()
+    (tmp_path / "referee.onnx").write_bytes(content[: len(content) // 2])
+    with pytest.raises(TrainingError, match=r"referee\.onnx is not a model that onnxruntime can read"):
+        find_eyes("shapes", tmp_path)
+    with pytest.raises(TrainingError, match=r"There is no model at .*other\.onnx"):
+        find_eyes("shapes", tmp_path / "other.onnx")
 
 
 def test_a_dcnn_that_learnt_from_fakes_is_no_referee(toy_bundle, dcnn_run):

@@ -11,14 +11,14 @@ from drawing import dark_and_light, noise, save_all
 from PIL import Image
 from processes import one_thread  # noqa: F401 - a fixture
 
-from dcgan import checkpoint
+from dcgan import checkpoint, eyes
 from dcgan import train_gan as train_gan_module
 from dcgan.config import GanConfig, TrainingError
 from dcgan.data import load
 from dcgan.game import average
 from dcgan.losses import GAN_LOSSES
 from dcgan.models import Generator, make_gan
-from dcgan.train_gan import GRID_SEEDS, draw, resolve, train_gan
+from dcgan.train_gan import GRID_SEEDS, cli, draw, resolve, train_gan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -120,6 +120,22 @@ def test_the_best_step_by_held_back_pictures_is_kept_and_exported(shades, tmp_pa
     assert [json.loads(line)["distance"] for line in (Path(c.out) / "log.jsonl").open()] == [3.0, 1.0, 2.0]
     key = "layers.0.weight"
     assert not torch.equal(state["G_best"]["network"][key], state["G_ema"][key])
+
+
+def test_without_eyes_that_see_a_training_ends_before_it_begins(shades, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train_gan_module, "FEWEST_HELD_BACK", 1)
+    monkeypatch.setattr(eyes, "MODELS", tmp_path / "models")
+    (tmp_path / "models" / "cifar10").mkdir(parents=True)
+    for content, says in ((None, "Fetch that file of this repository again."), (b"torn", "Export it again.")):
+        if content:
+            (tmp_path / "models" / "cifar10" / "referee.onnx").write_bytes(content)
+        with pytest.raises(SystemExit) as stop:
+            cli(["--data", shades, "--out", str(tmp_path / "run"), "--device", "cpu"])
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert stop.value.code == 2
+        assert said.endswith(says)
+        assert "--referee" not in said  # which this command has not
+    assert not (tmp_path / "run").exists()
 
 
 def test_with_few_pictures_held_back_the_last_step_is_kept_and_said_to_be(shades, tmp_path, capsys):
