@@ -4,8 +4,11 @@ An exported referee computes the same everywhere, so anyone can recompute a dist
 distance means depends on the eyes: each row prints their name, and only rows of the same eyes can be compared.
 """
 
+import contextlib
+import hashlib
 import sys
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import numpy as np
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Pictures
-from dcgan.named import NAMED_SETS
+from dcgan.named import NAMED_SETS, cache_folder
 from dcgan.pixels import PixelDCNN, on_arrays
 from export.runtime import DCNN, ModelError
 
@@ -22,6 +25,9 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 STAND_IN = "cifar10"  # whose referee looks at pictures without classes: it has learnt from photographs of many things
 FILE = "referee.onnx"
 BATCH = 250
+FEW = 10  # pictures by which it is checked that eyes still see what they saw
+
+Said = dict[str, np.ndarray]  # `features` N,F and `classes` N,K (probabilities) of N pictures
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Eyes:
     see: everything the referee says, by name; data: the name of the pictures that it learnt from; classes: theirs.
     """
 
-    see: Callable[[np.ndarray], dict[str, np.ndarray]]
+    see: Callable[[np.ndarray], Said]
     data: str
     sha256: str
     classes: tuple[str, ...]
@@ -43,10 +49,71 @@ class Eyes:
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         return self.look(pixels)["features"]
 
-    def look(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """`features` N,F and `classes` N,K (probabilities), BATCH pictures at a time."""
+    def look(self, pixels: np.ndarray) -> Said:
+        """Of pixels uint8 N,H,W,3, BATCH at a time."""
         parts = [self.see(np.ascontiguousarray(pixels[i : i + BATCH])) for i in range(0, max(1, len(pixels)), BATCH)]
         return {name: np.concatenate([part[name] for part in parts]) for name in ("features", "classes")}
+
+
+def look_at(eyes: Eyes, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Said]]:
+    """Each batch of pixels, and what the eyes say of it."""
+    return ((pixels, eyes.look(pixels)) for pixels in batches)
+
+
+def look_again(eyes: Eyes, batches: Iterable[np.ndarray], name: str) -> Iterator[tuple[np.ndarray, Said]]:
+    """The same for a set of pictures that is looked at in every evaluation: batches that were seen before are recalled.
+
+    name: under which the last look is kept in the cache. A batch is known by its content, and the eyes by their sha256
+    and by what they say now of the first few pictures: nothing is recalled that would not be seen.
+    """
+    path = cache_folder() / f"seen-{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz"
+    known, seen, proved = recall(path), {}, False
+    for pixels in batches:
+        key = key_of(eyes, pixels)
+        if key in known and not proved:
+            proved = agree(eyes.look(pixels[:FEW]), known[key])
+            known = known if proved else {}
+        seen[key] = known[key] if key in known else eyes.look(pixels)
+        yield pixels, seen[key]
+    if seen.keys() - known.keys():
+        keep(path, seen)
+
+
+def key_of(eyes: Eyes, pixels: np.ndarray) -> str:
+    sha256 = hashlib.sha256(f"{eyes.sha256} {pixels.shape}".encode())
+    sha256.update(np.ascontiguousarray(pixels))
+    return sha256.hexdigest()
+
+
+def agree(said: Said, known: Said) -> bool:
+    """Whether what is said of the first few pictures is what is known of them, but for rounding."""
+    return all(np.allclose(value, known[name][: len(value)], rtol=1e-3, atol=1e-4) for name, value in said.items())
+
+
+def recall(path: Path) -> dict[str, Said]:
+    """What was kept, by key; nothing where there is no such file, or a damaged one."""
+    known: dict[str, Said] = {}
+    try:
+        with np.load(path) as arrays:
+            for place, values in arrays.items():
+                key, name = place.split()
+                known.setdefault(key, {})[name] = values
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        return {}
+    return known
+
+
+def keep(path: Path, seen: dict[str, Said]) -> None:
+    """Written aside and renamed. Where it cannot be written, all is looked at again next time: that costs only time."""
+    aside = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            np.savez(file, **{f"{key} {name}": values for key, said in seen.items() for name, values in said.items()})
+        aside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink()
 
 
 def find_eyes(data: str, referee: Path | None = None, option: str = "") -> Eyes:

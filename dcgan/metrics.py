@@ -247,7 +247,8 @@ def nearest(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     index, distance = np.empty(len(x), np.int64), np.empty(len(x))
     for rows, d in squared_distances(x, y):
         index[rows] = d.argmin(1)
-        distance[rows] = np.sqrt(np.maximum(d.min(1), 0))
+        least = np.take_along_axis(d, index[rows][:, None], 1)[:, 0]  # not min: that would read all of them again
+        distance[rows] = np.sqrt(np.maximum(least, 0))
     return distance, index
 
 

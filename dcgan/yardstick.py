@@ -6,7 +6,7 @@ and its ceilings, what the same pictures are apart from themselves after a known
 
 import functools
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from dcgan import metrics
 from dcgan.config import TrainingError
 from dcgan.data import Pictures
-from dcgan.eyes import BATCH, Eyes, in_batches
+from dcgan.eyes import BATCH, Eyes, Said, in_batches, look_again, look_at
 
 DISTANCES = ("frechet_distance", "kernel_distance", "sliced_wasserstein_distance")
 Figure = tuple[float, dict]  # a value, and what else its row says
@@ -69,14 +69,16 @@ class Seen:
         return metrics.manifold_of(self.features)
 
 
-def look(batches: Iterable[np.ndarray], n: int, eyes: Eyes, channels: int, what: str) -> Seen:
-    """n pictures that arrive as batches of pixels and are not kept. `what` they are, for the progress bar."""
+def take_in(looks: Iterable[tuple[np.ndarray, Said]], n: int, channels: int, what: str) -> Seen:
+    """n pictures that arrive as batches of pixels beside what eyes say of them, and are not kept.
+
+    `what` they are, for the progress bar.
+    """
     patches, features, guesses = metrics.Patches(n), [], []
     with tqdm(total=n, desc=what, unit="picture", leave=False, disable=None) as bar:
-        for pixels in batches:
-            seen = eyes.look(pixels)
-            features.append(seen["features"])
-            guesses.append(seen["classes"].argmax(1))
+        for pixels, said in looks:
+            features.append(said["features"])
+            guesses.append(said["classes"].argmax(1))
             patches.add(pixels[..., :channels])
             bar.update(len(pixels))
     return Seen(np.concatenate(features), np.concatenate(guesses), patches.profiles())
@@ -125,23 +127,27 @@ class Yardstick:
         """Whether the eyes' classes are those of the pictures."""
         return self.eyes.classes == tuple(self.unseen.classes) != ()
 
-    def look(self, batches: Iterable[np.ndarray], what: str) -> Seen:
-        return look(batches, self.n, self.eyes, self.channels, what)
+    def look_again(self, batches: Iterable[np.ndarray], what: str) -> Iterator[tuple[np.ndarray, Said]]:
+        """What the eyes say of real pictures, which they say in every evaluation."""
+        return look_again(self.eyes, batches, f"{what} of {self.name} {self.unseen.images.shape[1:]}")
+
+    def real_set(self, batches: Iterable[np.ndarray], what: str) -> Seen:
+        return take_in(self.look_again(batches, what), self.n, self.channels, what)
 
     @functools.cached_property
     def real(self) -> Seen:
-        return self.look(in_batches(self.unseen), "Real pictures")
+        return self.real_set(in_batches(self.unseen), "Real pictures")
 
     @functools.cached_property
     def floor(self) -> dict[str, Figure]:
-        seen = self.look(in_batches(sample(self.training, self.n)), "Real pictures for the floor")
+        seen = self.real_set(in_batches(sample(self.training, self.n)), "Real pictures for the floor")
         return compare(seen, self.real, self.quick)
 
     @functools.cached_property
     def ceilings(self) -> dict[str, dict[str, Figure]]:
         def figures(name: str) -> dict[str, Figure]:
             batches = (harmed(pixels, HARMS[name], self.channels) for pixels in in_batches(self.unseen))
-            return compare(self.look(batches, f"Real pictures after {name}"), self.real, self.quick)
+            return compare(self.real_set(batches, f"Real pictures after {name}"), self.real, self.quick)
 
         return {name: figures(name) for name in HARMS}
 
@@ -156,7 +162,7 @@ class Yardstick:
         batches = tqdm(
             in_batches(self.training), "Training pictures", -(-len(self.training) // BATCH), leave=False, disable=None
         )
-        return np.concatenate([self.eyes(pixels) for pixels in batches])
+        return np.concatenate([said["features"] for _, said in self.look_again(batches, "Training pictures")])
 
     @functools.cached_property
     def nearest_to_real(self) -> np.ndarray:
@@ -165,7 +171,7 @@ class Yardstick:
 
     def measure(self, of: str, what: str, batches: Iterable[np.ndarray], asked: np.ndarray | None = None) -> list[dict]:
         """Rows for n pictures, which are `what`; asked: the class N that each was meant to be, where that is known."""
-        seen = self.look(batches, what)
+        seen = take_in(look_at(self.eyes, batches), self.n, self.channels, what)
         if len(seen.features) != self.n:
             raise ValueError(f"{self.n} pictures are compared with as many; there are {len(seen.features)}.")
         row = functools.partial(make_row, of, n=self.n, on=f"{what}, against {self.name}")

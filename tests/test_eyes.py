@@ -9,7 +9,7 @@ import pytest
 from dcgan import eyes
 from dcgan.config import RunConfig, TrainingError
 from dcgan.data import load
-from dcgan.eyes import as_pixels, find_eyes
+from dcgan.eyes import Eyes, as_pixels, find_eyes, look_again
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,56 @@ def test_batches_do_not_show(referee_run, pictures, monkeypatch):
 def test_eyes_say_whose_they_are(referee_bundle):
     seen = find_eyes("shapes", referee_bundle)
     assert seen.name == f"features of the DCNN of shapes (sha256 {seen.sha256[:12]})"
+
+
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    """Looks again at numbered pictures, with a cache of its own: what is said of them, and how many were seen."""
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "cache"))
+
+    def look(levels: np.ndarray, factor: float = 1.0, sha256: str = "a") -> tuple[list[float], int]:
+        seen = []
+
+        def see(pixels: np.ndarray) -> dict[str, np.ndarray]:
+            seen.append(len(pixels))
+            features = factor * pixels[:, 0, 0, :1].astype(np.float32)
+            return {"features": features, "classes": np.ones_like(features)}
+
+        pixels = np.broadcast_to(levels.astype(np.uint8)[:, None, None, None], (len(levels), 4, 4, 3))
+        looks = look_again(Eyes(see, "numbers", sha256, ()), np.array_split(pixels, 4), "numbers")
+        return [value for _, said in looks for value in said["features"][:, 0].tolist()], sum(seen)
+
+    return look
+
+
+def test_what_was_seen_is_recalled(counted):
+    levels = np.arange(80)
+    assert counted(levels) == (levels.tolist(), 80)
+    assert counted(levels) == (levels.tolist(), eyes.FEW)  # to be sure that these are still the same eyes
+
+
+def test_what_has_changed_is_looked_at_anew(counted):
+    levels = np.arange(80)
+    counted(levels)
+    changed = np.where(levels == 3, 99, levels)  # in the first of four batches
+    assert counted(changed) == (changed.tolist(), 20 + eyes.FEW)
+    assert counted(levels, sha256="b") == (levels.tolist(), 80)
+    assert counted(levels, sha256="b", factor=2) == ((2 * levels).tolist(), 80 + eyes.FEW)  # as after a change of code
+    assert counted(levels, sha256="b", factor=2)[1] == eyes.FEW
+
+
+def test_a_memory_that_is_damaged_or_cannot_be_kept_costs_time_alone(counted, tmp_path):
+    levels = np.arange(80)
+    counted(levels)
+    (path,) = (tmp_path / "cache").iterdir()
+    content = path.read_bytes()
+    for damaged in (content[:-50], b"", content[:500] + b"X" + content[501:], b"text"):
+        path.write_bytes(damaged)
+        assert counted(levels) == (levels.tolist(), 80)
+        assert path.read_bytes() == content
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("in the way")
+    assert counted(levels) == (levels.tolist(), 80)
 
 
 def test_a_named_set_has_its_own_eyes_and_others_those_of_cifar10(referee_bundle, tmp_path, monkeypatch, capsys):

@@ -9,8 +9,8 @@ from PIL import ImageFilter
 
 from dcgan import metrics, yardstick
 from dcgan.data import Pictures
-from dcgan.eyes import Eyes, as_pixels
-from dcgan.yardstick import HARMS, Yardstick, harmed, in_batches, look
+from dcgan.eyes import Eyes, as_pixels, look_at
+from dcgan.yardstick import HARMS, Yardstick, harmed, in_batches, take_in
 
 
 def see(pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -88,7 +88,7 @@ def test_pictures_stream_past_and_are_not_kept():
             seen.append(250)
 
     tracemalloc.start()
-    look(batches(), n, EYES, 3, "noise")
+    take_in(look_at(EYES, batches()), n, 3, "noise")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sum(seen) == n
