@@ -287,8 +287,8 @@ def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
             placeholder=say("generate.seed_hint"),
             min_width=110,
         )
-        count = Count(1, MOST, FIRST_COUNT, step=1, label=say("generate.count"), min_width=170)
-        truncation = Count(0, 1, 1, step=0.05, label=say("generate.truncation"), min_width=170)
+        count = Count(1, MOST, FIRST_COUNT, step=1, label=say("generate.count"), min_width=170, buttons=[])
+        truncation = Count(0, 1, 1, step=0.05, label=say("generate.truncation"), min_width=170, buttons=[])
     gr.Markdown(say("generate.truncation_hint"), elem_classes="hint")
     with gr.Row(elem_classes=["actions", "opener"]):
         go = gr.Button(say("generate.go"), variant="primary", size="md", min_width=110)
@@ -301,7 +301,7 @@ def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     again = {"fn": generate} | what | quiet
     gr.on([go.click, seed.submit, label.input], generate, **what, api_name="generate")
-    gr.on([count.change, truncation.change], redraw, **what, api_visibility="private", trigger_mode="always_last")
+    gr.on([count.input, truncation.input], redraw, **what, api_visibility="private", trigger_mode="always_last")
     dice.click(surprise, outputs=seed, **quiet).then(**again)
     bundle.input(offer_classes, [bundle, label], label, **quiet).then(**again)
     gr.api(more_like, api_name="more_like")
