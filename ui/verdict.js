@@ -88,7 +88,7 @@ function errors(e) {
 }
 
 function typical(v) {
-  const share = v.typical <= 0 ? "No picture" : v.typical < 0.01 ? "Fewer than 1 % of the pictures" : `${Math.round(100 * v.typical)} % of the pictures`;
+  const share = v.typical <= 0 ? "No real picture" : v.typical < 0.01 ? "Fewer than 1 % of the real pictures" : `${Math.round(100 * v.typical)} % of the real pictures`;
   return el("p", { class: "remark" }, `${share} that its training held back ${v.typical <= 0 ? "is" : "are"} more unusual than this one.`);
 }
 
