@@ -199,6 +199,14 @@ def test_a_tampered_network_is_refused_and_nothing_is_written(toy_bundle, gan_ru
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_agree_as_far_as_32_bits_can():
+    expected = np.array([20, -10, 1e-3], np.float32)  # evidence: the small one is what remains of large terms
+    assert to_onnx.agrees(expected + np.float32([1e-4, -1e-4, 5e-5]), expected)
+    assert not to_onnx.agrees(expected + np.float32([0, 0, 1e-3]), expected)
+    probability = np.float32([0.001, 0.9])
+    assert not to_onnx.agrees(probability + np.float32([5e-5, 0]), probability)
+
+
 @pytest.mark.parametrize(
     ("architecture", "size", "classes", "channels", "halves"),
     [

@@ -188,13 +188,13 @@ class VerdictView(Drawn):
 
     script = "verdict.js"
     about = (
-        "answer, why (a sentence), real (probability), threshold (from there on it is called real), unsure (the answer "
-        "changes with a re-saving, or real lies in unsure_band), typical (share of held-back real pictures that are "
-        "farther from all it knows), atypical_below (less typical is unlike anything known), label, classes (probability by "
-        "name), evidence (rows of numbers, positive: for real), resavings, harder (the picture ever harder to judge: "
-        "as it is, then shrunk to side x side and back and saved as a JPEG of that quality), knows (what it has learnt "
-        "from), errors (on pictures that it has not learnt from), critic (score), size (of the picture), png, seen and "
-        "map (data URLs of PNGs)"
+        "answer, why (a sentence), real (probability), threshold (from there on it is called real), unsure (the "
+        "answer changes with a re-saving, or real lies in unsure_band), typical (share of held-back real pictures "
+        "that are farther from all it knows), atypical_below (less typical is unlike anything known), label, classes "
+        "(probability by name), evidence (rows of numbers, positive: for real), resavings, harder (the picture ever "
+        "harder to judge: as it is, then shrunk to side x side and back and saved as a JPEG of that quality), knows "
+        "(what it has learnt from), errors (on pictures that it has not learnt from), critic (score), size (of the "
+        "picture), png, seen and map (data URLs of PNGs)"
     )
     properties: ClassVar = {
         "answer": ANSWER,
