@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conftest import ROOT, start_page
 from playwright.sync_api import Page, sync_playwright
-from test_browser import FLAGS, NARROW, SEEN_SOON, WIDE, find_chromium
+from test_browser import FLAGS, NARROW, SEEN_SOON, WIDE, find_chromium, open_tab
 
 SHOWN = 17  # which picture of the sheet is asked about
 
@@ -26,7 +26,7 @@ def judge(page: Page) -> None:
 
 def models(page: Page) -> None:
     """The first bundle."""
-    page.get_by_role("tab", name="Models").click()
+    open_tab(page, "Models")
     page.locator("#bundle .samples img").wait_for(timeout=SEEN_SOON)
 
 

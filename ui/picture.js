@@ -51,7 +51,7 @@ function chosenParts(p) {
     el(
       "div",
       { class: "doings" },
-      ...(props.actions ?? ["more", "steer", "breed"]).map(action),
+      ...(props.actions ?? ["more", "steer"]).map(action),
       el("a", { class: "quiet", href: p.png, download: fileName(p) }, say("save")),
       el("a", { class: "quiet", href: linkTo(p), target: "_blank" }, say("link")),
     ),
