@@ -17,12 +17,12 @@ TARGET = 0.5  # of overfitting; Karras et al. 2020, section 3.1, hold r_v at one
 PACE = 100_000  # real pictures in which p may go from 0 to 1
 
 
-def happens(p: float, images: Tensor) -> Tensor:
+def happens(p: float | Tensor, images: Tensor) -> Tensor:
     """Whether it happens, for each of N images: bool N,1,1,1."""
     return drawn(lambda n: torch.rand(n, 1, 1, 1, device=images.device), len(images)) < p
 
 
-def colour(images: Tensor, p: float) -> Tensor:
+def colour(images: Tensor, p: float | Tensor) -> Tensor:
     """Brightness by up to half of white, saturation from 0 to 2 times, contrast from half to three halves."""
 
     def amount(low: float, high: float, neutral: float) -> Tensor:
@@ -36,7 +36,7 @@ def colour(images: Tensor, p: float) -> Tensor:
     return middle + (images - middle) * amount(0.5, 1.5, 1.0)
 
 
-def translate(images: Tensor, p: float) -> Tensor:
+def translate(images: Tensor, p: float | Tensor) -> Tensor:
     """Moved by up to an eighth of a side, along both axes; black (-1) moves in."""
     n, _, size, _ = images.shape
     reach = max(1, size // 8)
@@ -45,11 +45,12 @@ def translate(images: Tensor, p: float) -> Tensor:
     padded = F.pad(images, (reach,) * 4, value=-1.0)
     along = torch.arange(size, device=images.device) + reach
     rows, columns = along + offset[:, :1], along + offset[:, 1:]
-    picture = torch.arange(n, device=images.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    rows = rows[:, None, :, None].expand(-1, padded.shape[1], -1, padded.shape[3])
+    columns = columns[:, None, None, :].expand(-1, padded.shape[1], size, -1)
+    return padded.gather(2, rows).gather(3, columns)
 
 
-def cut_out(images: Tensor, p: float) -> Tensor:
+def cut_out(images: Tensor, p: float | Tensor) -> Tensor:
     """A square of half a side, anywhere, becomes grey (0)."""
     n, _, size, _ = images.shape
     centre = drawn(lambda n: torch.randint(0, size, (n, 2, 1), device=images.device), n)
@@ -61,29 +62,29 @@ def cut_out(images: Tensor, p: float) -> Tensor:
 class Augment:
     """Images N,C,S,S in [-1, 1]  ->  images N,C,S,S, each change with probability p; p is part of the checkpoint.
 
-    p is a number, not a tensor: while it is 0 there is nothing to compute. Reading it off the device costs one wait in
-    each call of `follow`, which is rare.
+    p float64 is on the device, so that following the critic never waits for it. Where reading it costs nothing, on the
+    CPU, there is nothing to compute while it is 0.
     """
 
-    def __init__(self, p: float = 0.0):
-        self.p = p
+    def __init__(self, p: float = 0.0, device: torch.device | str = "cpu"):
+        self.p = torch.tensor(p, dtype=torch.float64, device=device)
 
     def __call__(self, images: Tensor) -> Tensor:
-        if self.p == 0:
+        if self.p.device.type == "cpu" and self.p == 0:
             return images
         changed = cut_out(translate(colour(images, self.p), self.p), self.p)
         return changed.contiguous(memory_format=torch.channels_last)
 
     def follow(self, overfitting: Tensor, images: int) -> None:
         """p a little up where the critic overfits, a little down where not; `images`: real ones since the last call."""
-        pace = images / PACE * (1 if overfitting.item() > TARGET else -1)
-        self.p = min(max(self.p + pace, 0.0), MOST)
+        pace = images / PACE
+        self.p.add_(torch.where(overfitting > TARGET, pace, -pace)).clamp_(0.0, MOST)
 
     def state_dict(self) -> dict:
-        return {"p": self.p}
+        return {"p": self.p.item()}
 
     def load_state_dict(self, state: dict) -> None:
-        self.p = state["p"]
+        self.p.fill_(state["p"])
 
 
 def overfitting(training: Tensor, validation: Tensor, fake: Tensor) -> Tensor:

@@ -79,10 +79,11 @@ class GanConfig(RunConfig):
     tick: int = knob(1_000, "steps between checkpoints, log lines and picture grids")
     decay: float = knob(0.0, "share of the steps, the last ones, in which both step sizes go down to zero")
     ema: float = knob(0.9995, "decay a step of the averaged generator, which is the one exported")
-    compile: bool = knob(False, "torch.compile both networks: meant for CUDA, tried on CPUs alone, where it is slower")
+    record: bool = knob(True, "on CUDA, record a step once and replay it: the same arithmetic without Python's pauses")
+    compile: bool = knob(False, "torch.compile both networks, in place of --record; on CPUs it is slower")
 
     # A GAN's run may be trained on; with --decay, its step sizes rise again.
-    may_change = (*RunConfig.may_change, "steps", "decay", "preset", "compile")
+    may_change = (*RunConfig.may_change, "steps", "decay", "preset", "record", "compile")
 
     @property
     def real_batch(self) -> int:

@@ -6,7 +6,9 @@ improving the image quality of StyleGAN, 2020, section 3.1.
 """
 
 import copy
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +17,8 @@ from dcgan.augment import Augment, overfitting
 from dcgan.config import GanConfig
 from dcgan.losses import GAN_LOSSES, gradient_penalty
 from dcgan.models import make_gan
-from dcgan.parallel import average_gradients, mean, normalise_globally, share
+from dcgan.parallel import average_gradients, mean, normalise_globally, share, world
+from dcgan.recorded import Recorded
 from dcgan.run import Losses, autocast, compile_networks
 
 Batch = tuple[Tensor, Tensor | None]  # images N,C,S,S in [-1, 1], label N
@@ -41,13 +44,14 @@ class Game:
         networks = map(normalise_globally, make_gan(c, classes))
         self.G, self.D = (net.to(device, memory_format=torch.channels_last) for net in networks)
         self.G_ema = copy.deepcopy(self.G).requires_grad_(False)
-        self.augment = Augment(1.0 if c.augment == "always" else 0.0)
-        fused = device.type != "mps"
-        self.G_opt = torch.optim.Adam(self.G.parameters(), c.lr_g, (c.beta1, c.beta2), fused=fused)
-        self.D_opt = torch.optim.Adam(self.D.parameters(), c.lr_d, (c.beta1, c.beta2), fused=fused)
+        self.augment = Augment(1.0 if c.augment == "always" else 0.0, device)
+        self.G_opt = Adam(self.G, c.lr_g, (c.beta1, c.beta2), device)
+        self.D_opt = Adam(self.D, c.lr_d, (c.beta1, c.beta2), device)
         self.loss = GAN_LOSSES[c.loss]
         if c.compile:
             compile_networks(device, self.G, self.D)
+        records = c.record and not c.compile and device.type == "cuda" and world() == 1
+        self.learn = Recorded(self.play) if records else self.play
 
     @property
     def parts(self) -> dict:
@@ -58,24 +62,38 @@ class Game:
         """Step number `step`, counted from 1; means of the losses, and of what the critic said."""
         self.pace(step)
         updates = range((step - 1) * self.c.critic_steps, step * self.c.critic_steps)
-        for update in updates:
-            real, label = self.real(update)
-            with torch.set_grad_enabled(update == updates[-1]):  # only the last fakes teach the generator, too
+        watches = self.c.augment == "adaptive" and step % WATCH_EVERY == 0
+        batches = [self.real(update) for update in updates] + ([self.unseen(step)] if watches else [])
+        kind = Kind(tuple(self.pays(update) for update in updates), watches)
+        weight = torch.full((), weight_in_average(self.c.ema, step), device=self.device)
+        return self.learn(kind, weight, *itertools.chain(*batches))
+
+    def play(self, kind: "Kind", weight: Tensor, *tensors: Tensor | None) -> Losses:
+        """A step of its kind, on the images and labels of its batches, one after another; nothing waits for the device.
+
+        weight: of the generator's weights in their average.
+        """
+        batches = list(zip(tensors[::2], tensors[1::2], strict=True))
+        for number, (pays, (real, label)) in enumerate(zip(kind.pays, batches, strict=False), 1):
+            with torch.set_grad_enabled(number == len(kind.pays)):  # only the last fakes teach the generator, too
                 fake = self.generate(label)
-            losses = self.teach_critic(real, fake.detach(), label, update)
+            losses = self.teach_critic(real, fake, label, pays)
         losses |= self.teach_generator(real, fake, label)
-        average(self.G_ema, self.G, self.c.ema, step)
-        if self.c.augment == "adaptive" and step % WATCH_EVERY == 0:
-            self.follow_overfitting(step, losses)
+        average(self.G_ema, self.G, weight)
+        if kind.watches:
+            self.follow_overfitting(*batches[-1], losses)
         return losses
+
+    def pays(self, update: int) -> bool:
+        """Whether the critic's update of this number, counted from 0, pays the gradient penalty."""
+        return bool(self.c.r1 or self.c.r2) and update % self.c.penalty_every == 0
 
     def pace(self, step: int) -> None:
         """Sets the step sizes: as configured, then in a straight line to zero (Miyato et al. 2018, appendix B.3)."""
         last = self.c.decay * self.c.steps
         share = min(1.0, (self.c.steps - step + 1) / last) if last else 1.0
-        for optimizer, lr in ((self.G_opt, self.c.lr_g), (self.D_opt, self.c.lr_d)):
-            for group in optimizer.param_groups:
-                group["lr"] = lr * share
+        self.G_opt.pace(self.c.lr_g * share)
+        self.D_opt.pace(self.c.lr_d * share)
 
     def generate(self, label: Tensor | None) -> Tensor:
         with autocast(self.c, self.device):
@@ -86,13 +104,12 @@ class Game:
         """The critic's logits N of images as it sees them; `twice`: such that they have second derivatives."""
         D = self.D.forward if twice else self.D  # a compiled network has only first ones
         with autocast(self.c, self.device):
-            return D(self.augment(images), label).float()
+            return D(images if self.c.augment == "none" else self.augment(images), label).float()
 
-    def teach_critic(self, real: Tensor, fake: Tensor, label: Tensor | None, update: int) -> Losses:
-        """Real up, fake down; now and then also: no steeper than it must be."""
-        pays = bool(self.c.r1 or self.c.r2) and update % self.c.penalty_every == 0
-        real.requires_grad_(pays and self.c.r1 > 0)
-        fake.requires_grad_(pays and self.c.r2 > 0)
+    def teach_critic(self, real: Tensor, fake: Tensor, label: Tensor | None, pays: bool) -> Losses:
+        """Real up, fake down; where it pays the penalty also: no steeper than it must be."""
+        real = real.detach().requires_grad_(pays and self.c.r1 > 0)
+        fake = fake.detach().requires_grad_(pays and self.c.r2 > 0)
         real_logits, fake_logits = self.judge(real, label, twice=pays), self.judge(fake, label, twice=pays)
         loss = self.loss.critic(real_logits, fake_logits)
         losses = {"D_loss": loss.detach(), "D_real": real_logits.detach().mean(), "D_fake": fake_logits.detach().mean()}
@@ -124,17 +141,53 @@ class Game:
         self.D.requires_grad_(True)
         return {"G_loss": loss.detach()}
 
-    def follow_overfitting(self, step: int, losses: Losses) -> None:
+    def follow_overfitting(self, unseen: Tensor, label: Tensor | None, losses: Losses) -> None:
         """Augments more where held-back pictures fare worse with the critic than those that it learns from."""
         with torch.no_grad():
-            unseen = self.judge(*self.unseen(step)).mean()
-        training, unseen, fake = mean(torch.stack([losses["D_real"], unseen, losses["D_fake"]]))
-        self.augment.follow(overfitting(training, unseen, fake), WATCH_EVERY * self.c.real_batch)
+            logit = self.judge(unseen, label).mean()
+        training, logit, fake = mean(torch.stack([losses["D_real"], logit, losses["D_fake"]]))
+        self.augment.follow(overfitting(training, logit, fake), WATCH_EVERY * self.c.real_batch)
 
 
-def average(G_ema: nn.Module, G: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights and of BatchNorm's statistics; shorter while the run is young."""
-    decay = min(decay, (1 + step) / (10 + step))
+@dataclass(frozen=True)
+class Kind:
+    """Of a step: which of the critic's updates pay the penalty, and whether held-back pictures are looked at."""
+
+    pays: tuple[bool, ...]
+    watches: bool
+
+
+class Adam(torch.optim.Adam):
+    """Kingma and Ba, Adam: a method for stochastic optimization, 2014; its step size stays on a GPU, to be recorded."""
+
+    def __init__(self, network: nn.Module, lr: float, betas: tuple[float, float], device: torch.device):
+        on_gpu = device.type == "cuda"
+        size = torch.tensor(lr, device=device) if on_gpu else lr
+        super().__init__(network.parameters(), size, betas, fused=device.type != "mps", capturable=on_gpu)
+
+    def pace(self, lr: float) -> None:
+        """Sets the step size."""
+        for group in self.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+    def load_state_dict(self, state: dict) -> None:
+        """The moments; settings stay those of this machine, which need not be the one that made the checkpoint."""
+        own = [{name: value for name, value in group.items() if name != "params"} for group in self.param_groups]
+        super().load_state_dict(state)
+        for group, settings in zip(self.param_groups, own, strict=True):
+            group.update(settings)
+
+
+def weight_in_average(decay: float, step: int) -> float:
+    """How much the generator of a step counts in the average: more while the run is young."""
+    return 1 - min(decay, (1 + step) / (10 + step))
+
+
+def average(G_ema: nn.Module, G: nn.Module, weight: Tensor) -> None:
+    """One step of the exponential moving average of the weights and of BatchNorm's statistics."""
     with torch.no_grad():
         for mean, now in zip(G_ema.state_dict().values(), G.state_dict().values(), strict=True):
-            mean.lerp_(now, 1 - decay) if mean.is_floating_point() else mean.copy_(now)
+            mean.lerp_(now, weight) if mean.is_floating_point() else mean.copy_(now)

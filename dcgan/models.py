@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from dcgan.config import DcnnConfig, GanConfig, TrainingError, image_size_factors
+from dcgan.config import DcnnConfig, GanConfig, image_size_factors
 
 EMBEDDING = 32  # numbers by which a generator is told the class
 LEAK = 0.2
@@ -110,12 +110,13 @@ class Discriminator(nn.Module):
 class HourglassGenerator(nn.Module):
     """Noise pictures (latents N,S*S) (and label N)  ->  images N,C,S,S in [-1, 1]: the hourglass.
 
-    Four strided convolutions squeeze the noise, four transposed ones unfold it. A class is a second noise picture.
+    Four strided convolutions squeeze the noise, four transposed ones unfold it, to a multiple of 16 pixels, of which
+    the middle is the picture. A class is a second noise picture.
     """
 
     def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0):
         super().__init__()
-        check_hourglass_size(image_size)
+        image_size_factors(image_size)
         self.image_size, self.latent_dim, self.channels, self.classes = image_size, image_size**2, channels, classes
         self.embedding = nn.Embedding(classes, image_size**2) if classes else None
         widths = [2 * width, 4 * width, 8 * width, 16 * width]
@@ -125,13 +126,15 @@ class HourglassGenerator(nn.Module):
         for a, b in pairwise([widths[-1], *reversed(widths)]):
             layers += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(LEAK)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[0], channels, 5, padding=2), nn.Tanh())
+        self.margin = (-image_size % 16) // 2
         self.apply(init_weights)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         noise = z.unflatten(1, (1, self.image_size, self.image_size))
         if self.embedding is not None:
             noise = torch.cat([noise, self.embedding(label).unflatten(1, noise.shape[1:])], 1)
-        return self.layers(noise)
+        middle = slice(self.margin, self.margin + self.image_size)
+        return self.layers(noise)[:, :, middle, middle]
 
 
 class HourglassDiscriminator(nn.Module):
@@ -142,14 +145,14 @@ class HourglassDiscriminator(nn.Module):
 
     def __init__(self, image_size: int = 64, width: int = 64, channels: int = 3, classes: int = 0, norm: str = "none"):
         super().__init__()
-        check_hourglass_size(image_size)
+        image_size_factors(image_size)
         self.image_size, self.channels, self.classes = image_size, channels, classes
         widths = [2 * width, 4 * width, 8 * width, 16 * width]
         layers: list[nn.Module] = []
         for a, b in pairwise([channels, *widths]):
             layers += [nn.Conv2d(a, b, 5, 2, 2), nn.LeakyReLU(LEAK)]
         self.layers = nn.Sequential(*layers)
-        self.head = nn.Linear(widths[-1] * (image_size // 16) ** 2, 1)
+        self.head = nn.Linear(widths[-1] * (-(-image_size // 16)) ** 2, 1)
         self.apply(init_weights)
         self.projection = class_projection(classes, widths[-1])
         if norm == "spectral":
@@ -158,13 +161,6 @@ class HourglassDiscriminator(nn.Module):
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         features = self.layers(images)
         return self.head(features.flatten(1)).flatten() + project(self.projection, features, label)
-
-
-def check_hourglass_size(image_size: int) -> None:
-    if image_size < 16 or image_size % 16:
-        raise TrainingError(
-            f"The hourglass halves a picture four times: --image-size must be divisible by 16, and {image_size} is not."
-        )
 
 
 def class_projection(classes: int, width: int) -> nn.Embedding | None:

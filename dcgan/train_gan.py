@@ -109,7 +109,7 @@ def train_gan(c: GanConfig) -> None:
         pixels = draw(game.G_ema, GRID_SEEDS, K, device)
         log = {"diversity": diversity(pixels, grid_labels) / max(real_diversity, 1e-9)}
         if c.augment == "adaptive":
-            log["augment"] = game.augment.p
+            log["augment"] = game.augment.p.item()
         if distance:
             log["distance"] = distance(game.G_ema)
             best.consider(game.G_ema, step, log["distance"])

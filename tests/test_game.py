@@ -72,9 +72,9 @@ def test_the_penalty_passes_a_compiled_critic_by():
     g = game(r1=1.0, r2=1.0, penalty_every=2)
     g.D._compiled_call_impl = compiled
     real, label = g.real(0)
-    g.teach_critic(real, g.generate(label).detach(), label, update=0)
+    g.teach_critic(real, g.generate(label), label, pays=True)
     with pytest.raises(AssertionError, match="second derivatives"):
-        g.teach_critic(real, g.generate(label).detach(), label, update=1)
+        g.teach_critic(real, g.generate(label), label, pays=False)
 
 
 def test_a_heavy_penalty_holds_the_critic_flat():
