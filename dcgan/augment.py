@@ -17,17 +17,17 @@ TARGET = 0.5  # of overfitting; Karras et al. 2020, section 3.1, hold r_v at one
 PACE = 100_000  # real pictures in which p may go from 0 to 1
 
 
-def happens(p: float | Tensor, images: Tensor) -> Tensor:
+def happens(p: float | Tensor, images: Tensor, sets: int = 1) -> Tensor:
     """Whether it happens, for each of N images: bool N,1,1,1."""
-    return drawn(lambda n: torch.rand(n, 1, 1, 1, device=images.device), len(images)) < p
+    return drawn(lambda n: torch.rand(n, 1, 1, 1, device=images.device), len(images), sets) < p
 
 
-def colour(images: Tensor, p: float | Tensor) -> Tensor:
+def colour(images: Tensor, p: float | Tensor, sets: int = 1) -> Tensor:
     """Brightness by up to half of white, saturation from 0 to 2 times, contrast from half to three halves."""
 
     def amount(low: float, high: float, neutral: float) -> Tensor:
-        some = drawn(lambda n: torch.rand(n, 1, 1, 1, device=images.device), len(images)) * (high - low) + low
-        return torch.where(happens(p, images), some, neutral).to(images.dtype)
+        some = drawn(lambda n: torch.rand(n, 1, 1, 1, device=images.device), len(images), sets) * (high - low) + low
+        return torch.where(happens(p, images, sets), some, neutral).to(images.dtype)
 
     images = images + amount(-0.5, 0.5, 0.0)
     grey = images.mean(1, keepdim=True)
@@ -36,12 +36,12 @@ def colour(images: Tensor, p: float | Tensor) -> Tensor:
     return middle + (images - middle) * amount(0.5, 1.5, 1.0)
 
 
-def translate(images: Tensor, p: float | Tensor) -> Tensor:
+def translate(images: Tensor, p: float | Tensor, sets: int = 1) -> Tensor:
     """Moved by up to an eighth of a side, along both axes; black (-1) moves in."""
     n, _, size, _ = images.shape
     reach = max(1, size // 8)
-    offset = drawn(lambda n: torch.randint(-reach, reach + 1, (n, 2), device=images.device), n)
-    offset = offset * happens(p, images).view(n, 1)
+    offset = drawn(lambda n: torch.randint(-reach, reach + 1, (n, 2), device=images.device), n, sets)
+    offset = offset * happens(p, images, sets).view(n, 1)
     padded = F.pad(images, (reach,) * 4, value=-1.0)
     along = torch.arange(size, device=images.device) + reach
     rows, columns = along + offset[:, :1], along + offset[:, 1:]
@@ -50,13 +50,13 @@ def translate(images: Tensor, p: float | Tensor) -> Tensor:
     return padded.gather(2, rows).gather(3, columns)
 
 
-def cut_out(images: Tensor, p: float | Tensor) -> Tensor:
+def cut_out(images: Tensor, p: float | Tensor, sets: int = 1) -> Tensor:
     """A square of half a side, anywhere, becomes grey (0)."""
     n, _, size, _ = images.shape
-    centre = drawn(lambda n: torch.randint(0, size, (n, 2, 1), device=images.device), n)
+    centre = drawn(lambda n: torch.randint(0, size, (n, 2, 1), device=images.device), n, sets)
     near = (torch.arange(size, device=images.device) - centre).abs() * 4 <= size  # N,2,S
     square = (near[:, 0, :, None] & near[:, 1, None, :]).unsqueeze(1)
-    return images.masked_fill(square & happens(p, images), 0.0)
+    return images.masked_fill(square & happens(p, images, sets), 0.0)
 
 
 class Augment:
@@ -69,10 +69,11 @@ class Augment:
     def __init__(self, p: float = 0.0, device: torch.device | str = "cpu"):
         self.p = torch.tensor(p, dtype=torch.float64, device=device)
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, sets: int = 1) -> Tensor:
+        """sets: how many batches the images are, one after another."""
         if self.p.device.type == "cpu" and self.p == 0:
             return images
-        changed = cut_out(translate(colour(images, self.p), self.p), self.p)
+        changed = cut_out(translate(colour(images, self.p, sets), self.p, sets), self.p, sets)
         return changed.contiguous(memory_format=torch.channels_last)
 
     def follow(self, overfitting: Tensor, images: int) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dcgan.augment import Augment, overfitting
 from dcgan.config import GanConfig
-from dcgan.losses import GAN_LOSSES, gradient_penalty
+from dcgan.losses import GAN_LOSSES, gradient_penalties
 from dcgan.models import make_gan
 from dcgan.parallel import average_gradients, mean, normalise_globally, share, world
 from dcgan.recorded import Recorded
@@ -100,25 +100,38 @@ class Game:
             z = torch.randn(self.c.batch, self.c.latent_dim, device=self.device)
             return self.G(z[share(self.c.batch)], label)
 
-    def judge(self, images: Tensor, label: Tensor | None, twice: bool = False) -> Tensor:
-        """The critic's logits N of images as it sees them; `twice`: such that they have second derivatives."""
+    def judge(self, images: Tensor, label: Tensor | None, twice: bool = False, sets: int = 1) -> Tensor:
+        """The critic's logits N of images as it sees them; `twice`: such that they have second derivatives.
+
+        sets: how many batches the images are, one after another.
+        """
         D = self.D.forward if twice else self.D  # a compiled network has only first ones
         with autocast(self.c, self.device):
-            return D(images if self.c.augment == "none" else self.augment(images), label).float()
+            return D(images if self.c.augment == "none" else self.augment(images, sets), label).float()
+
+    def judge_both(
+        self, real: Tensor, fake: Tensor, label: Tensor | None, twice: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """The critic's logits of real pictures and of fakes; at once, where it judges each picture alone."""
+        if self.c.critic_norm == "batch":
+            return self.judge(real, label, twice), self.judge(fake, label, twice)
+        labels = None if label is None else label.repeat(2)
+        real_logits, fake_logits = self.judge(torch.cat([real, fake]), labels, twice, sets=2).chunk(2)
+        return real_logits, fake_logits
 
     def teach_critic(self, real: Tensor, fake: Tensor, label: Tensor | None, pays: bool) -> Losses:
         """Real up, fake down; where it pays the penalty also: no steeper than it must be."""
-        real = real.detach().requires_grad_(pays and self.c.r1 > 0)
-        fake = fake.detach().requires_grad_(pays and self.c.r2 > 0)
-        real_logits, fake_logits = self.judge(real, label, twice=pays), self.judge(fake, label, twice=pays)
+        weights = (self.c.r1, self.c.r2)
+        real, fake = (
+            images.detach().requires_grad_(pays and weight > 0)
+            for images, weight in zip((real, fake), weights, strict=True)
+        )
+        real_logits, fake_logits = self.judge_both(real, fake, label, twice=pays)
         loss = self.loss.critic(real_logits, fake_logits)
         losses = {"D_loss": loss.detach(), "D_real": real_logits.detach().mean(), "D_fake": fake_logits.detach().mean()}
         if pays:
-            penalty = sum(
-                weight * gradient_penalty(images, logits)
-                for weight, images, logits in ((self.c.r1, real, real_logits), (self.c.r2, fake, fake_logits))
-                if weight
-            )
+            steep = gradient_penalties(real_logits.sum() + fake_logits.sum(), real, fake)
+            penalty = sum(weight * each for weight, each in zip(weights, steep, strict=True))
             loss = loss + penalty * (self.c.penalty_every / 2)
         self.D_opt.zero_grad()
         loss.backward()

@@ -46,13 +46,18 @@ def generator_relativistic(fake: Tensor, real: Tensor) -> Tensor:
     return F.softplus(real - fake).mean()
 
 
-def gradient_penalty(images: Tensor, logits: Tensor) -> Tensor:
-    """Mean squared norm of the logits' gradient by the images: R1 of real ones, R2 of fakes.
+def gradient_penalties(logits: Tensor, *images: Tensor) -> list[Tensor]:
+    """Of each batch of images: the mean squared norm of the logits' gradient by it; 0 where it requires no gradient.
 
-    Mescheder et al., Which training methods for GANs do actually converge?, 2018, section 4.1.
+    R1 for real pictures, R2 for fakes. logits: their sum. Mescheder et al., Which training methods for GANs do actually
+    converge?, 2018, section 4.1.
     """
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradient.float().square().sum((1, 2, 3)).mean()
+    steep = [some for some in images if some.requires_grad]
+    gradients = iter(torch.autograd.grad(logits, steep, create_graph=True))
+    return [
+        next(gradients).float().square().sum((1, 2, 3)).mean() if some.requires_grad else logits.new_zeros(())
+        for some in images
+    ]
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

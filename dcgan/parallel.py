@@ -140,9 +140,13 @@ def share(n: int) -> slice:
     return slice(rank() * each, (rank() + 1) * each)
 
 
-def drawn(draw: Callable[[int], Tensor], n: int) -> Tensor:
-    """Random numbers for this process's n pictures: its rows of `draw(N)`, as one process draws it for all N."""
-    return draw(n * world())[rank() * n : (rank() + 1) * n]
+def drawn(draw: Callable[[int], Tensor], n: int, sets: int = 1) -> Tensor:
+    """Random numbers for this process's n pictures: its rows of `draw(N)`, as one process draws it for all N.
+
+    sets: how many batches the pictures are, one after another; each process has its share of each.
+    """
+    numbers = draw(n * world())
+    return numbers.unflatten(0, (sets, world(), -1))[:, rank()].flatten(0, 1)
 
 
 def mean(values: Tensor) -> Tensor:

@@ -53,12 +53,12 @@ def test_the_penalty_is_paid_now_and_then_and_weighs_as_much_more(monkeypatch):
     import dcgan.game as module
 
     paid = []
-    original = module.gradient_penalty
-    monkeypatch.setattr(module, "gradient_penalty", lambda *a: paid.append(1) or original(*a))
+    original = module.gradient_penalties
+    monkeypatch.setattr(module, "gradient_penalties", lambda *a: paid.append(1) or original(*a))
     g = game(r1=1.0, r2=1.0, penalty_every=4)
     for step in range(1, 9):
         g.step(step)
-    assert len(paid) == 2 * 2  # real and fake, at steps 1 and 5
+    assert len(paid) == 2  # at steps 1 and 5
     paid.clear()
     g = game(r1=1.0, r2=0.0, penalty_every=1)
     g.step(1)
@@ -75,6 +75,15 @@ def test_the_penalty_passes_a_compiled_critic_by():
     g.teach_critic(real, g.generate(label), label, pays=True)
     with pytest.raises(AssertionError, match="second derivatives"):
         g.teach_critic(real, g.generate(label), label, pays=False)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_real_pictures_and_fakes_are_judged_as_each_alone_is(norm):
+    g = game(critic_norm=norm, augment="none")
+    (real, label), fake = g.real(0), torch.rand(6, 1, 8, 8)
+    together = g.judge_both(real, fake, label)
+    for logits, images in zip(together, (real, fake), strict=True):
+        assert torch.allclose(logits, g.judge(images, label), atol=1e-6)
 
 
 def test_a_heavy_penalty_holds_the_critic_flat():

@@ -20,7 +20,7 @@ from dcgan.losses import (
     generator_cross_entropy,
     generator_mse,
     generator_relativistic,
-    gradient_penalty,
+    gradient_penalties,
 )
 
 COIN = math.log(2)
@@ -84,17 +84,21 @@ def test_a_relativistic_game_is_about_the_difference_alone():
 def test_the_gradient_penalty_of_a_plane_is_its_squared_slope():
     slope = torch.randn(3, 4, 4)
     images = torch.randn(5, 3, 4, 4, requires_grad=True)
-    penalty = gradient_penalty(images, (images * slope).sum((1, 2, 3)) + 7)
+    others = torch.randn(2, 3, 4, 4, requires_grad=True)
+    logits = ((images * slope).sum((1, 2, 3)) + 7).sum() + (others * 2 * slope).sum()
+    penalty, four_times, none = gradient_penalties(logits, images, others, torch.randn(2, 3, 4, 4))
     assert penalty.item() == pytest.approx(slope.square().sum().item(), rel=1e-5)
+    assert four_times.item() == pytest.approx(4 * penalty.item(), rel=1e-5)
+    assert none == 0
 
 
 def test_the_gradient_penalty_teaches_a_network_to_be_flatter():
     weight = torch.randn(8, requires_grad=True)
     images = torch.randn(5, 1, 2, 4, requires_grad=True)
-    penalty = gradient_penalty(images, (images.flatten(1) @ weight).tanh())
+    (penalty,) = gradient_penalties((images.flatten(1) @ weight).tanh().sum(), images)
     (by_weight,) = torch.autograd.grad(penalty, weight)
     flatter = (weight - 1e-3 * by_weight).detach()
-    assert gradient_penalty(images, (images.flatten(1) @ flatter).tanh()) < penalty
+    assert gradient_penalties((images.flatten(1) @ flatter).tanh().sum(), images)[0] < penalty
 
 
 def play(name: str):
