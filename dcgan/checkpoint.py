@@ -101,5 +101,7 @@ def generator_state(state: dict) -> dict:
 
 
 def dcnn_state(state: dict) -> dict:
-    """The weights of the DCNN that a checkpoint stands for: those that early stopping kept, else the last ones."""
-    return state.get("best", {}).get("network") or state["network"]
+    """The weights of the DCNN that a checkpoint stands for: those that early stopping kept, else the averaged ones,
+    where it has any, else the last ones.
+    """
+    return state.get("best", {}).get("network") or state.get("average") or state["network"]

@@ -97,11 +97,14 @@ class DcnnConfig(RunConfig):
 
     gan: tuple[str, ...] = knob((), "runs of train_gan whose generators make the fakes; none: learn the classes alone")
     width: int = knob(32, "channels of the first convolutions; doubled after each pooling")
+    blocks: int = knob(1, "residual blocks of two convolutions after the last pooling", before=0)
     loss: str = knob("cross-entropy", "of both heads", choices=("cross-entropy", "mse"))
     lr: float = knob(2e-3, "AdamW's highest step size; warmed up, then a cosine to zero")
     steps: int = knob(6_000, "updates in all; the step size's schedule spans them")
     augment: str = knob(
-        "flip", "shift: moved by up to 2 pixels; flip: mirrored too (not for text)", choices=("none", "shift", "flip")
+        "flip",
+        "shift: moved by up to 2 pixels; flip: mirrored too (not for text); cut: a square of it becomes grey, too",
+        choices=("none", "shift", "flip", "cut"),
     )
     degrade: float = knob(
         -1.0,
@@ -109,6 +112,9 @@ class DcnnConfig(RunConfig):
         "the real ones were kept as JPEG; -1: 0.5 with --gan, 0 without",
         before=0.0,
     )
+    teacher: str = knob("", "run of train_dcnn, of a larger network say, whose class probabilities are learnt as well")
+    smoothing: float = knob(0.0, "share of a class's probability that is spread over all of them")
+    ema: float = knob(0.0, "decay a step of the averaged network, which is then the one exported; 0: none")
     dropout: float = knob(0.2, "share of pooled features dropped")
     l1: float = knob(0.0, "weight in the loss of the sum of all weights' absolute values")
     weight_decay: float = knob(0.02, "AdamW's decoupled L2")
@@ -231,9 +237,9 @@ def check(c: RunConfig) -> None:
     if not c.out:
         raise TrainingError("--out is empty; it names the folder of the run.")
     require("batch steps tick width latent_dim critic_steps penalty_every", lambda n: n >= 1, "it must be at least 1")
-    require("validation beta1 beta2 ema dropout", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
+    require("validation beta1 beta2 ema dropout smoothing", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
     require("decay", lambda x: 0 <= x <= 1, "it is a share, from 0 to 1")
-    require("critic_width critic_extra", lambda n: n >= 0, "it must be 0 or more")
+    require("critic_width critic_extra blocks", lambda n: n >= 0, "it must be 0 or more")
     require("lr lr_g lr_d weight_decay l1 r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
     require("memory patience", lambda n: n >= 0, "it must be 0 or more")
     require("degrade", lambda x: x == -1 or 0 <= x <= 1, "it is a share, from 0 to 1, or -1")

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from dcgan.augment import cut_out
 from dcgan.pixels import to_images, to_levels
 
 QUALITIES = (30, 95)  # of a lossy container, the lowest and the highest
@@ -144,10 +145,14 @@ def degrade(images: Tensor, worn: Tensor, hit: Tensor, bank: Tensor) -> Tensor:
 
 
 def augment(images: Tensor, how: str) -> Tensor:
-    """Images N,C,S,S, each moved (`shift`), or mirrored or not and moved (`flip`), or as they are (`none`)."""
-    if how == "flip":
+    """Images N,C,S,S: as they are (`none`); moved (`shift`); mirrored or not as well (`flip`); a square of half a side
+    cut out of half of them, too (`cut`).
+    """
+    if how in ("flip", "cut"):
         images = mirror(images)
-    return images if how == "none" else shift(images)
+    if how != "none":
+        images = shift(images)
+    return cut_out(images, 0.5) if how == "cut" else images
 
 
 def mirror(images: Tensor) -> Tensor:

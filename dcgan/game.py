@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.augment import Augment, overfitting
+from dcgan.averages import average, weight_in_average
 from dcgan.config import GanConfig
 from dcgan.losses import GAN_LOSSES, gradient_penalties
 from dcgan.models import make_gan
@@ -192,15 +193,3 @@ class Adam(torch.optim.Adam):
         super().load_state_dict(state)
         for group, settings in zip(self.param_groups, own, strict=True):
             group.update(settings)
-
-
-def weight_in_average(decay: float, step: int) -> float:
-    """How much the generator of a step counts in the average: more while the run is young."""
-    return 1 - min(decay, (1 + step) / (10 + step))
-
-
-def average(G_ema: nn.Module, G: nn.Module, weight: Tensor) -> None:
-    """One step of the exponential moving average of the weights and of BatchNorm's statistics."""
-    with torch.no_grad():
-        for mean, now in zip(G_ema.state_dict().values(), G.state_dict().values(), strict=True):
-            mean.lerp_(now, weight) if mean.is_floating_point() else mean.copy_(now)

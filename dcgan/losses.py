@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+TEMPERATURE = 2.0  # by which a teacher's logits are divided, so that it also shows which mistakes are the lesser ones
+
 
 def critic_cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()  # -log D(x) - log(1 - D(G(z)))
@@ -68,13 +70,26 @@ def binary_mse(logits: Tensor, targets: Tensor) -> Tensor:
     return (logits.sigmoid() - targets).square().mean()
 
 
-def class_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits, labels)
+def class_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """smoothing: share of the target that is spread over all classes (Szegedy et al., Rethinking the Inception
+    architecture for computer vision, 2016, section 7)."""
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
-def class_mse(logits: Tensor, labels: Tensor) -> Tensor:
+def class_mse(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
     """Mean squared error of softmax against one-hot, summed over the classes."""
-    return (logits.softmax(1) - F.one_hot(labels, logits.shape[1])).square().sum(1).mean()
+    K = logits.shape[1]
+    target = F.one_hot(labels, K) * (1 - smoothing) + smoothing / K
+    return (logits.softmax(1) - target).square().sum(1).mean()
+
+
+def distillation(logits: Tensor, teacher: Tensor) -> Tensor:
+    """How far from a teacher's class probabilities, both softened: logits N,K of both.
+
+    Hinton, Vinyals and Dean, Distilling the knowledge in a neural network, 2015, section 2.
+    """
+    said, wanted = ((each / TEMPERATURE).log_softmax(1) for each in (logits, teacher))
+    return TEMPERATURE**2 * F.kl_div(said, wanted, reduction="batchmean", log_target=True)
 
 
 Loss = Callable[..., torch.Tensor]

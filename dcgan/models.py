@@ -176,7 +176,8 @@ def project(embedding: nn.Embedding | None, features: Tensor, label: Tensor | No
 class DCNN(nn.Module):
     """Images N,C,S,S  ->  logit of real N and logits of classes N,K (None for a head that it lacks).
 
-    Convolution, BatchNorm, ReLU and max pooling in stages; one global average pooling; a fully connected layer a head.
+    Convolution, BatchNorm, ReLU and max pooling in stages, then residual blocks, where features are widest and places
+    fewest; one global average pooling; a fully connected layer a head.
     As pooling and a fully connected layer commute, `evidence` is the same logit before the mean over places is taken.
     """
 
@@ -188,6 +189,7 @@ class DCNN(nn.Module):
         classes: int = 0,
         dropout: float = 0.0,
         judges_reality: bool = True,
+        blocks: int = 0,
     ):
         super().__init__()
         self.image_size, self.channels, self.classes = image_size, channels, classes
@@ -196,7 +198,7 @@ class DCNN(nn.Module):
         while side > 8:
             stages.append(nn.Sequential(nn.MaxPool2d(2), conv_relu(width, 2 * width), conv_relu(2 * width, 2 * width)))
             width, side = 2 * width, side // 2
-        self.features = nn.Sequential(*stages)
+        self.features = nn.Sequential(*stages, *(Residual(width) for _ in range(blocks)))
         self.dropout = nn.Dropout(dropout)
         self.real_head = nn.Linear(width, 1) if judges_reality else None
         self.class_head = nn.Linear(width, classes) if classes else None
@@ -215,6 +217,17 @@ def conv_relu(a: int, b: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
 
 
+class Residual(nn.Module):
+    """Features N,C,h,w and a correction to them: He et al., Deep residual learning for image recognition, 2016, 3.1."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.correction = nn.Sequential(conv_relu(width, width), conv_relu(width, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.correction(features)
+
+
 def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
     """Generator and critic of a resolved configuration."""
     if c.architecture == "hourglass":
@@ -228,4 +241,4 @@ def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
 
 def make_dcnn(c: DcnnConfig, classes: int) -> DCNN:
     """The classifier of a resolved configuration; it judges reality if it has fakes to learn from."""
-    return DCNN(c.image_size, c.width, c.channels, classes, c.dropout, judges_reality=bool(c.gan))
+    return DCNN(c.image_size, c.width, c.channels, classes, c.dropout, judges_reality=bool(c.gan), blocks=c.blocks)

@@ -120,7 +120,8 @@ class Run:
                     f"{self.folder} was begun with --{f.name.replace('_', '-')} {then}, not {now}. "
                     "Give the same value to go on with it, or another --out to begin anew."
                 )
-        for key, what in (("sha256", "pictures"), ("classes", "classes"), ("fakes", "generators named by --gan")):
+        named = {"fakes": "generators named by --gan", "teacher": "weights named by --teacher"}
+        for key, what in ({"sha256": "pictures", "classes": "classes"} | named).items():
             if state["data"].get(key) != self.data.get(key):
                 raise TrainingError(f"The {what} have changed since {self.folder} was begun. Give another --out.")
         for name, part in self.parts.items():

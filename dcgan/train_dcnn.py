@@ -4,6 +4,7 @@ Real or fake, learnt from real pictures and from those of the generators named; 
 alone. Without --gan it learns the classes only, and so serves as the referee of generators it has never seen.
 """
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable
@@ -11,19 +12,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dcgan import calibration, parallel, typical
+from dcgan import calibration, checkpoint, parallel, typical
+from dcgan.averages import average, weight_in_average
 from dcgan.checkpoint import Notes
 from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Pictures, load
 from dcgan.degrade import worn_copies
 from dcgan.folds import cross_validate
-from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
-from dcgan.losses import DCNN_LOSSES
+from dcgan.lessons import Lessons, form, load_generators, make_fakes, some_of, split
+from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import to_images
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
 from dcgan.watch import Patience
 
+TAUGHT = 0.7  # share of the classes' loss that is a teacher's, where there is one
 MOST_KNOWN = 5_000  # pictures of each kind from which the statistics of `typical` are taken
 
 
@@ -99,38 +102,58 @@ def train_dcnn(c: DcnnConfig) -> None:
     fakes = make_fakes(networks, len(training), "train", device) if c.gan else None
     unseen = make_fakes(networks, len(validation), "validation", device) if c.gan and measured else None
     lessons = Lessons(c, training, fakes, device)
-    data = pictures.facts | {"classes": list(pictures.classes), "fakes": [sha256 for _, sha256 in generators]}
+    teacher, wisdom = load_teacher(c, pictures.classes, device)
+    data = pictures.facts | {"classes": list(pictures.classes), "fakes": [sha256 for _, sha256 in generators]} | wisdom
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
+    averaged = copy.deepcopy(network).requires_grad_(False) if c.ema else network
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
     calibrated, known = Notes(), Notes()
-    update = make_update(network, optimizer, lessons, c)
+    learn = make_update(network, optimizer, lessons, teacher, c)
+
+    def update(step: int) -> Losses:
+        losses = learn(step)
+        if c.ema:
+            average(averaged, network, torch.full((), weight_in_average(c.ema, step), device=device))
+        return losses
 
     def report(step: int) -> tuple[dict, None]:
         if not measured:
             return {}, None
-        log = examine(network, validation, unseen, c)
-        best.consider(network, step, log["validation_loss"])
+        log = examine(averaged, validation, unseen, c)
+        best.consider(averaged, step, log["validation_loss"])
         return log, None
 
     def conclude() -> bool:
         if calibrated or not (measured and c.gan):
             return False
-        chosen, held_back = best.network if best.step else network, validation.images[:]
+        chosen, held_back = best.network if best.step else averaged, validation.images[:]
         calibrated.update(calibrate(chosen, held_back, unseen, c))
         known.update(what_is_known(chosen, lessons, held_back))
         return True
 
     parts = {"network": network, "optimizer": optimizer}
+    parts |= {"average": averaged} if c.ema else {}
     parts |= {"best": best} if c.patience else {}
     parts |= {"calibration": calibrated, "typical": known} if c.gan else {}
     run = Run(c, data, parts, device)
     train(run, update, report, is_over=best.is_over, conclude=conclude)
 
 
+def load_teacher(c: DcnnConfig, classes: tuple[str, ...], device: torch.device) -> tuple[DCNN | None, dict]:
+    """The network of --teacher, if one is named, and what the data's facts say of it. Raises TrainingError."""
+    if not c.teacher:
+        return None, {}
+    state = checkpoint.load(c.teacher, DcnnConfig)
+    if form(state["config"]) != form(c) or tuple(state["data"]["classes"]) != classes or not classes:
+        raise TrainingError(f"--teacher {c.teacher} has learnt other classes, or pictures of another size.")
+    teacher = checkpoint.network_of(state).requires_grad_(False)
+    return teacher.to(device, memory_format=torch.channels_last), {"teacher": state["sha256"]}
+
+
 def make_update(
-    network: DCNN, optimizer: torch.optim.Optimizer, lessons: Lessons, c: DcnnConfig
+    network: DCNN, optimizer: torch.optim.Optimizer, lessons: Lessons, teacher: DCNN | None, c: DcnnConfig
 ) -> Callable[[int], Losses]:
     """One update of the network, by step."""
     real_loss, class_loss = DCNN_LOSSES[c.loss]
@@ -144,7 +167,12 @@ def make_update(
         if real_logits is not None:
             losses["real_loss"] = real_loss(real_logits.float(), is_real)
         if class_logits is not None:
-            losses["class_loss"] = class_loss(class_logits[: c.real_batch].float(), label)
+            class_logits = class_logits[: c.real_batch].float()
+            losses["class_loss"] = class_loss(class_logits, label, c.smoothing)
+        if teacher is not None:
+            with torch.no_grad(), autocast(c, lessons.device):
+                wanted = teacher(images[: c.real_batch])[1].float()
+            losses["class_loss"] = torch.lerp(losses["class_loss"], distillation(class_logits, wanted), TAUGHT)
         penalty = c.l1 * size_of_weights(network) if c.l1 else 0.0
         descend(sum(losses.values()) + penalty, optimizer, learning_rate(c, step))
         return {name: loss.detach() for name, loss in losses.items()}

@@ -13,9 +13,9 @@ from processes import one_thread  # noqa: F401 - a fixture
 
 from dcgan import checkpoint, eyes
 from dcgan import train_gan as train_gan_module
+from dcgan.averages import average, weight_in_average
 from dcgan.config import GanConfig
 from dcgan.data import load
-from dcgan.game import average, weight_in_average
 from dcgan.losses import GAN_LOSSES
 from dcgan.models import Generator, make_gan
 from dcgan.train_gan import GRID_SEEDS, cli, draw, resolve, train_gan
