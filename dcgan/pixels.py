@@ -90,27 +90,39 @@ class PixelCritic(nn.Module):
         return self.network(to_images(fit(pixels, self.network.image_size, self.network.channels)), label)
 
 
-class Typicality(nn.Module):
-    """Pooled features N,F  ->  the share N of held-back real pictures that are less typical; 1: none is more typical.
+def appearance(images: Tensor, first: Tensor) -> Tensor:
+    """How pictures look, whatever they show: N,A of images N,C,S,S and of what a DCNN's first stage makes of them.
 
-    How typical a picture is: its Mahalanobis distance to the nearest class's mean feature, with the covariance that
-    all classes share (Lee et al., A simple unified framework for detecting out-of-distribution samples and adversarial
-    attacks, 2018, section 2.1). `typical`: `means` K,F (K = 1 without classes), `precision` F,F, the inverse of that
-    covariance, and `quantiles` of the distances of held-back real pictures, evenly spaced from the smallest to the
-    largest. Between two quantiles the share is linear; beyond the largest it is 0.
+    Mean and spread of each channel of both, and how far neighbours are apart in the images, along both axes.
+    """
+    across, down = images.diff(dim=3).abs().mean((1, 2, 3)), images.diff(dim=2).abs().mean((1, 2, 3))
+    return torch.cat([*mean_and_spread(images), across[:, None], down[:, None], *mean_and_spread(first)], 1)
+
+
+def mean_and_spread(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Of features N,C,h,w, N,C each."""
+    mean = features.mean((2, 3), keepdim=True)
+    return mean.flatten(1), (features - mean).square().mean((2, 3)).sqrt()
+
+
+class Typicality(nn.Module):
+    """Appearances N,A  ->  the share N of held-back real pictures that are less typical; 1: none is more typical.
+
+    How typical a picture is: its Mahalanobis distance to the mean appearance (dcgan/typical.py). `known`: `mean` A,
+    `precision` A,A, the inverse of the covariance, and `quantiles` of the distances of held-back real pictures, evenly
+    spaced from the smallest to the largest. Between two quantiles the share is linear; beyond the largest it is 0.
     """
 
-    def __init__(self, typical: dict[str, Tensor]):
+    def __init__(self, known: dict[str, Tensor]):
         super().__init__()
-        values, vectors = torch.linalg.eigh(typical["precision"].double())
+        values, vectors = torch.linalg.eigh(known["precision"].double())
         whiten = vectors * values.clamp(min=0).sqrt()  # differences of whitened features have the identity as precision
         self.register_buffer("whiten", whiten.float())
-        self.register_buffer("means", (typical["means"].double() @ whiten).float())
-        self.register_buffer("quantiles", typical["quantiles"].float())
+        self.register_buffer("mean", known["mean"].float())
+        self.register_buffer("quantiles", known["quantiles"].float())
 
-    def forward(self, features: Tensor) -> Tensor:
-        apart = (features @ self.whiten).unsqueeze(1) - self.means
-        distance = apart.square().sum(2).amin(1, keepdim=True)
+    def forward(self, appearance: Tensor) -> Tensor:
+        distance = ((appearance - self.mean) @ self.whiten).square().sum(1, keepdim=True)
         below, above = self.quantiles[:-1], self.quantiles[1:]
         passed = (distance - below) / (above - below).clamp(min=TINY)
         return 1 - passed.clamp(0, 1).mean(1)
@@ -124,13 +136,15 @@ class PixelDCNN(nn.Module):
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
     """
 
-    def __init__(self, dcnn: nn.Module, typical: dict[str, Tensor] | None = None):
+    def __init__(self, dcnn: nn.Module, appearance: dict[str, Tensor] | None = None):
         super().__init__()
         self.network = dcnn
-        self.typicality = Typicality(typical) if typical else None
+        self.typicality = Typicality(appearance) if appearance else None
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
-        features = self.network.features(to_images(fit(pixels, self.network.image_size, self.network.channels)))
+        images = to_images(fit(pixels, self.network.image_size, self.network.channels))
+        first = self.network.features[0](images)
+        features = self.network.features[1:](first)
         out = {"features": features.mean((2, 3))}
         if self.network.real_head is not None:
             out["evidence"] = self.network.evidence(features)
@@ -138,5 +152,5 @@ class PixelDCNN(nn.Module):
         if self.network.class_head is not None:
             out["classes"] = self.network.class_head(out["features"]).softmax(1)
         if self.typicality is not None:
-            out["typical"] = self.typicality(out["features"])
+            out["typical"] = self.typicality(appearance(images, first))
         return out

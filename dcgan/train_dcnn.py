@@ -22,7 +22,7 @@ from dcgan.folds import cross_validate
 from dcgan.lessons import Lessons, form, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
-from dcgan.pixels import to_images
+from dcgan.pixels import appearance, to_images
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
 from dcgan.watch import Patience
 
@@ -126,7 +126,7 @@ def train_dcnn(c: DcnnConfig) -> None:
         return log, None
 
     def conclude() -> bool:
-        if calibrated or not (measured and c.gan):
+        if (calibrated and known) or not (measured and c.gan):
             return False
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         calibrated.update(calibrate(chosen, held_back, unseen, c))
@@ -136,7 +136,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     parts = {"network": network, "optimizer": optimizer}
     parts |= {"average": averaged} if c.ema else {}
     parts |= {"best": best} if c.patience else {}
-    parts |= {"calibration": calibrated, "typical": known} if c.gan else {}
+    parts |= {"calibration": calibrated, "appearance": known} if c.gan else {}
     run = Run(c, data, parts, device)
     train(run, update, report, is_over=best.is_over, conclude=conclude)
 
@@ -213,29 +213,16 @@ def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -
 def what_is_known(network: DCNN, lessons: Lessons, held_back: Tensor) -> dict[str, Tensor]:
     """The statistics of `typical`, from real pictures and fakes that the network has learnt from, clean and degraded.
 
-    The real pictures of a class are a group, the fakes that look like it are another; without classes there is one
-    group of each. held_back: real pictures uint8 N,C,S,S, of whose distances the quantiles are.
+    held_back: real pictures uint8 N,C,S,S, of whose distances the quantiles are.
     """
 
-    def look(images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features N,F, and the number N of the class that the network sees."""
-        parts = in_evaluation(network, lambda some: network.features(some).mean((2, 3)), images)
-        features = torch.cat(parts)
-        with torch.no_grad():
-            seen = network.class_head(features).argmax(1) if network.class_head is not None else None
-        return features.cpu(), torch.zeros(len(features), dtype=torch.int64) if seen is None else seen.cpu()
+    def look(images: Tensor) -> Tensor:
+        parts = in_evaluation(network, lambda some: appearance(some, network.features[0](some)), images)
+        return torch.cat(parts).cpu()
 
-    features, groups = [], []
-    for pictures in lessons.real:
-        some = pictures[some_of(len(pictures), MOST_KNOWN)]
-        seen, group = look(some.images[:])
-        features.append(seen)
-        groups.append(group if some.labels is None else some.labels.cpu())
-    for fakes in lessons.fake:
-        seen, group = look(fakes[some_of(len(fakes), MOST_KNOWN)])
-        features.append(seen)
-        groups.append(group + max(1, network.classes))
-    return typical.fit(torch.cat(features), torch.cat(groups), look(held_back)[0])
+    real = [pictures[some_of(len(pictures), MOST_KNOWN)].images[:] for pictures in lessons.real]
+    fake = [fakes[some_of(len(fakes), MOST_KNOWN)] for fakes in lessons.fake]
+    return typical.fit(torch.cat([look(images) for images in real + fake]), look(held_back))
 
 
 def cli(argv: list[str] | None = None) -> None:

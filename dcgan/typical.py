@@ -1,9 +1,9 @@
-"""How far a picture is from everything that the DCNN knows, in the DCNN's features.
+"""How far a picture is from everything that the DCNN knows, by its appearance (`appearance` in dcgan/pixels.py).
 
-Groups of known pictures are taken for Gaussians with a mean each and one covariance for all; a picture's distance is
-that to the nearest mean: Lee et al., A simple unified framework for detecting out-of-distribution samples and
-adversarial attacks, 2018, section 2.1. The covariance is shrunk: Ledoit and Wolf, A well-conditioned estimator for
-large-dimensional covariance matrices, 2004, section 3.
+Known pictures are taken for a Gaussian, and a picture's distance is Mahalanobis's: Lee et al., A simple unified
+framework for detecting out-of-distribution samples and adversarial attacks, 2018, section 2.1, where it is also found
+that early layers tell more of a picture's origin than the last one, which has learnt to overlook it. The covariance is
+shrunk: Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004, section 3.
 """
 
 import torch
@@ -12,17 +12,16 @@ from torch import Tensor
 LEAST_SHRINKAGE = 1e-4  # features that hardly ever speak would else decide alone, and float32 could not hold it
 
 
-def fit(features: Tensor, labels: Tensor, held_back: Tensor) -> dict[str, Tensor]:
-    """What `distance` needs, float32, of known features N,F with the number int64 N of each one's group.
+def fit(features: Tensor, held_back: Tensor) -> dict[str, Tensor]:
+    """What `distance` needs, float32, of known features N,F.
 
-    `means` K,F, one for each group that there is; `precision` F,F, the inverse of the shared covariance; `quantiles`
-    101, evenly spaced from the smallest to the largest distance of the features `held_back` M,F.
+    `mean` F; `precision` F,F, the inverse of the covariance; `quantiles` 101, evenly spaced from the smallest to the
+    largest distance of the features `held_back` M,F.
     """
     features = features.double()
-    groups, index = labels.unique(return_inverse=True)
-    means = torch.stack([features[labels == k].mean(0) for k in groups])
-    precision = torch.linalg.inv(shrunk_covariance(features - means[index]))
-    known = {"means": means.float(), "precision": ((precision + precision.T) / 2).float()}
+    mean = features.mean(0)
+    precision = torch.linalg.inv(shrunk_covariance(features - mean))
+    known = {"mean": mean.float(), "precision": ((precision + precision.T) / 2).float()}
     shares = torch.linspace(0, 1, 101, dtype=torch.float64)
     return known | {"quantiles": torch.quantile(distance(held_back, known).double().cpu(), shares).float()}
 
@@ -42,9 +41,6 @@ def shrunk_covariance(centred: Tensor) -> Tensor:
 
 
 def distance(features: Tensor, known: dict[str, Tensor]) -> Tensor:
-    """The squared Mahalanobis distance N of features N,F to the nearest of the means."""
-    features, means, precision = (t.double() for t in (features, known["means"], known["precision"]))
-    weighed = features @ precision
-    own, cross = (weighed * features).sum(1, keepdim=True), weighed @ means.T
-    squared = own - 2 * cross + ((means @ precision) * means).sum(1)
-    return squared.amin(1).clamp(min=0).float()
+    """The squared Mahalanobis distance N of features N,F to the mean."""
+    apart = features.double() - known["mean"].double()
+    return ((apart @ known["precision"].double()) * apart).sum(1).clamp(min=0).float()

@@ -164,7 +164,7 @@ def dcnn_graphs(state: dict, c, facts: dict) -> dict[str, Graph]:
         "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
         "typical": "float32 [batch], share of unseen real pictures that are farther from those it learnt from; 0: none",
     }
-    module = plain(PixelDCNN(network, state.get("typical")))
+    module = plain(PixelDCNN(network, state.get("appearance")))
 
     def example(n: int, case: int) -> dict[str, Tensor]:
         return {"pixels": example_pixels(n, case, c.image_size)}
@@ -191,7 +191,7 @@ def what_to_trust(state: dict) -> dict:
     calibration, best = state.get("calibration", {}), state.get("best", {})
     facts = {name: calibration[name] for name in ("threshold", "unsure_band", "errors") if calibration.get(name)}
     facts |= {"best": {"step": best["step"], "loss": best["loss"]}} if best.get("step") else {}
-    return facts | ({"atypical_below": ATYPICAL_BELOW} if state.get("typical") else {})
+    return facts | ({"atypical_below": ATYPICAL_BELOW} if state.get("appearance") else {})
 
 
 def example_pixels(n: int, case: int, size: int) -> Tensor:

@@ -102,19 +102,20 @@ def careful_run(toy_pictures, toy_bundle, dcnn_run, tmp_path_factory) -> Path:
     import torch
 
     from dcgan import checkpoint, typical
-    from dcgan.pixels import PixelDCNN, on_arrays
+    from dcgan.pixels import appearance, to_images
     from export.runtime import Generator
 
-    see = on_arrays(PixelDCNN(checkpoint.network_of(checkpoint.load(dcnn_run))))
+    first = checkpoint.network_of(checkpoint.load(dcnn_run)).features[0]
     fakes = Generator(toy_bundle).draw(range(64))
     training, held_back = np.concatenate([toy_pixels(toy_pictures, "train"), fakes]), toy_pixels(toy_pictures, "test")
-    features, unseen = (torch.from_numpy(see(pixels)["features"]) for pixels in (training, held_back))
-    known = typical.fit(features, torch.arange(3).repeat_interleave(64), unseen)
+    images = [to_images(torch.from_numpy(some)).permute(0, 3, 1, 2)[:, :1] for some in (training, held_back)]
+    with torch.no_grad():
+        known = typical.fit(*(appearance(some, first(some)) for some in images))
 
     run = tmp_path_factory.mktemp("runs") / "careful"
     run.mkdir()
     state = torch.load(dcnn_run / checkpoint.NAME, weights_only=True)
-    state["typical"] = known
+    state["appearance"] = known
     state["calibration"] = CALIBRATION
     torch.save(state, run / checkpoint.NAME)
     return run

@@ -265,9 +265,9 @@ def test_the_best_generator_is_the_one_that_is_exported():
 
 # What onnxruntime's WebGPU backend computes itself, of what these graphs need; anything else would visit the CPU.
 ON_A_GPU = {
-    *("Abs", "Add", "And", "Cast", "Clip", "Conv", "Div", "Equal", "Gemm", "Less"),
+    *("Abs", "Add", "And", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Gemm", "Less"),
     *("MatMul", "Max", "MaxPool", "Min", "Mul", "Pow", "Range", "ReduceMean"),
-    *("ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax"),
+    *("ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Sqrt"),
     *("Squeeze", "Sub", "Transpose", "Unsqueeze", "Where"),
 }
 
@@ -299,7 +299,7 @@ def test_the_facts_tell_the_limits_that_training_has_measured(careful_bundle):
 
 def test_a_checkpoint_that_has_measured_nothing_tells_no_limits(dcnn_run):
     state = checkpoint.load(dcnn_run)
-    for part in ("typical", "calibration"):
+    for part in ("appearance", "calibration"):
         state.pop(part, None)
     graph = to_onnx.graphs_of(state)["dcnn.onnx"]
     assert "typical" not in graph.outputs

@@ -9,7 +9,17 @@ from drawing import noise, scene
 from PIL import Image
 
 from dcgan.models import DCNN, Discriminator, Generator
-from dcgan.pixels import LUMA, PixelCritic, PixelDCNN, PixelGenerator, Typicality, fit, to_images, to_levels
+from dcgan.pixels import (
+    LUMA,
+    PixelCritic,
+    PixelDCNN,
+    PixelGenerator,
+    Typicality,
+    appearance,
+    fit,
+    to_images,
+    to_levels,
+)
 
 SAMPLE = np.load(Path(__file__).parent / "data" / "fashion-sample.npz")["images"]
 
@@ -144,35 +154,35 @@ def test_a_dcnn_tells_only_what_it_has_learnt():
 # --- typical ------------------------------------------------------------------------------------------------------
 
 
-def statistics(classes: int = 3, features: int = 6, seed: int = 0) -> dict[str, torch.Tensor]:
-    """What a training leaves for `typical`: means, precision of a skewed covariance, quantiles 0, 1, ..., 100."""
+def statistics(features: int = 6, seed: int = 0) -> dict[str, torch.Tensor]:
+    """What a training leaves for `typical`: mean, precision of a skewed covariance, quantiles 0, 1, ..., 100."""
     rng = torch.Generator().manual_seed(seed)
     mix = torch.randn(features, features, generator=rng, dtype=torch.float64)
     precision = torch.linalg.inv(mix @ mix.T + 0.1 * torch.eye(features, dtype=torch.float64))
-    means = 3 * torch.randn(classes, features, generator=rng)
-    return {"means": means, "precision": precision.float(), "quantiles": torch.linspace(0, 100, 101)}
+    mean = 3 * torch.randn(features, generator=rng)
+    return {"mean": mean, "precision": precision.float(), "quantiles": torch.linspace(0, 100, 101)}
 
 
 def test_typical_is_the_share_that_is_farther_by_mahalanobis():
     known = statistics()
     features = 5 * torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
-    apart = features.numpy()[:, None].astype(float) - known["means"].numpy()
-    squared = np.einsum("nkf,fg,nkg->nk", apart, known["precision"].double().numpy(), apart).min(1)
+    apart = features.numpy().astype(float) - known["mean"].numpy()
+    squared = np.einsum("nf,fg,ng->n", apart, known["precision"].double().numpy(), apart)
     assert (squared < 100).any()
     assert (squared > 100).any()
     found = Typicality(known)(features).numpy()
     assert np.allclose(found, np.clip(1 - squared / 100, 0, 1), atol=1e-4)
 
 
-def test_a_class_mean_is_as_typical_as_can_be_and_what_is_far_from_all_is_not():
+def test_the_mean_is_as_typical_as_can_be_and_what_is_far_from_it_is_not():
     known = statistics()
-    assert torch.allclose(Typicality(known)(known["means"]), torch.ones(3), atol=1e-5)
-    assert Typicality(known)(known["means"] + 1000).tolist() == [0, 0, 0]
+    assert Typicality(known)(known["mean"][None]).item() == pytest.approx(1, abs=1e-5)
+    assert Typicality(known)(known["mean"][None] + 1000).item() == 0
 
 
-def test_equal_quantiles_and_a_single_class_are_no_trouble():
-    known = statistics(classes=1) | {"quantiles": torch.cat([torch.zeros(50), torch.full((51,), 7.0)])}
-    near = known["means"] + torch.tensor([[0.0], [1e-3]]) * torch.ones(6)
+def test_equal_quantiles_are_no_trouble():
+    known = statistics() | {"quantiles": torch.cat([torch.zeros(50), torch.full((51,), 7.0)])}
+    near = known["mean"] + torch.tensor([[0.0], [1e-3]]) * torch.ones(6)
     shares = Typicality(known)(torch.cat([near, near + 1000]))
     assert shares.isfinite().all()
     assert shares[2:].tolist() == [0, 0]
@@ -181,8 +191,8 @@ def test_equal_quantiles_and_a_single_class_are_no_trouble():
 
 def test_half_of_the_held_back_pictures_are_less_typical_than_the_median_one():
     known, features = statistics(), 4 * torch.randn(2000, 6, generator=torch.Generator().manual_seed(2))
-    apart = features[:, None] - known["means"]
-    distance = torch.einsum("nkf,fg,nkg->nk", apart, known["precision"], apart).amin(1)
+    apart = features - known["mean"]
+    distance = torch.einsum("nf,fg,ng->n", apart, known["precision"], apart)
     known["quantiles"] = torch.quantile(distance, torch.linspace(0, 1, 101))
     shares = Typicality(known)(features)
     assert abs(shares.median() - 0.5) < 0.01
@@ -191,9 +201,28 @@ def test_half_of_the_held_back_pictures_are_less_typical_than_the_median_one():
 
 def test_a_dcnn_with_statistics_says_how_typical_and_nothing_else_changes():
     network, pixels = DCNN(16, 4, classes=3).eval(), torch.from_numpy(noise(2, 16))
-    known = statistics(features=8)
+    known = statistics(features=2 * 3 + 2 + 2 * 4)
     with torch.no_grad():
         before, after = PixelDCNN(network).eval()(pixels), PixelDCNN(network, known).eval()(pixels)
     assert set(after) - set(before) == {"typical"}
     assert all(torch.equal(after[name], before[name]) for name in before)
-    assert torch.equal(after["typical"], Typicality(known)(after["features"]))
+    images = to_images(pixels.permute(0, 3, 1, 2))
+    looks = appearance(images, network.features[0](images))
+    assert torch.allclose(after["typical"], Typicality(known)(looks), atol=1e-5)
+
+
+def test_an_appearance_is_means_and_spreads_and_how_far_neighbours_are_apart():
+    images, first = torch.randn(5, 3, 8, 8), torch.rand(5, 4, 8, 8)
+    looks = appearance(images, first).numpy()
+    pixels, maps = images.numpy(), first.numpy()
+    across = np.abs(np.diff(pixels, axis=3)).mean((1, 2, 3))
+    down = np.abs(np.diff(pixels, axis=2)).mean((1, 2, 3))
+    parts = [
+        pixels.mean((2, 3)),
+        pixels.std((2, 3)),
+        across[:, None],
+        down[:, None],
+        maps.mean((2, 3)),
+        maps.std((2, 3)),
+    ]
+    assert np.allclose(looks, np.concatenate(parts, 1), atol=1e-5)

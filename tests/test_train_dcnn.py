@@ -194,12 +194,12 @@ def test_a_finished_run_knows_how_far_to_trust_it(trained):
     state = checkpoint.load(trained.out)
     assert 0 < state["calibration"]["threshold"] < 1
     assert state["calibration"]["n"] == 4 * round(80 * trained.validation)  # real and fake, clean and degraded
-    assert {name: tuple(t.shape) for name, t in state["typical"].items()} == {
-        "means": (state["typical"]["means"].shape[0], 8),
-        "precision": (8, 8),
+    looks = 2 * state["config"].channels + 2 + 2 * trained.width
+    assert {name: tuple(t.shape) for name, t in state["appearance"].items()} == {
+        "mean": (looks,),
+        "precision": (looks, looks),
         "quantiles": (101,),
     }
-    assert 3 <= len(state["typical"]["means"]) <= 4  # both classes, and fakes that look like either
 
 
 def test_a_finished_run_started_again_stays_as_it_is(trained):
@@ -212,12 +212,12 @@ def test_a_run_stopped_before_its_conclusion_concludes_when_started_again(traine
     shutil.copytree(trained.out, tmp_path / "run")
     path = tmp_path / "run" / checkpoint.NAME
     state = torch.load(path, weights_only=True)
-    expected = {part: state[part] for part in ("calibration", "typical")}
+    expected = {part: state[part] for part in ("calibration", "appearance")}
     torch.save({name: {} if name in expected else part for name, part in state.items()}, path)
     train_dcnn(dataclasses.replace(trained, out=str(tmp_path / "run")))
     found = torch.load(path, weights_only=True)
     assert found["calibration"] == expected["calibration"]
-    assert all(torch.equal(found["typical"][name], t) for name, t in expected["typical"].items())
+    assert all(torch.equal(found["appearance"][name], t) for name, t in expected["appearance"].items())
 
 
 def test_a_run_from_before_calibration_gets_one(trained, tmp_path):
@@ -225,7 +225,7 @@ def test_a_run_from_before_calibration_gets_one(trained, tmp_path):
     train_dcnn(c)
     path = tmp_path / "run" / checkpoint.NAME
     state = torch.load(path, weights_only=True)
-    old = {name: part for name, part in state.items() if name not in ("calibration", "typical")}
+    old = {name: part for name, part in state.items() if name not in ("calibration", "appearance")}
     old["config"] = {name: value for name, value in old["config"].items() if name not in ("degrade", "l1", "folds")}
     torch.save(old, path)
     assert checkpoint.network_of(checkpoint.load(path)) is not None
