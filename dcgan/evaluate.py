@@ -15,26 +15,30 @@ import functools
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dcgan import checkpoint, probes, verdicts
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
 from dcgan.data import Pictures, hold_out, load, load_files, open_source
-from dcgan.eyes import BATCH, as_pixels, find_eyes, has_eyes, in_batches
-from dcgan.lessons import share_out
+from dcgan.eyes import as_pixels, find_eyes, has_eyes, in_batches
 from dcgan.models import make_gan
 from dcgan.named import NAMED_SETS, DataError
-from dcgan.pixels import PixelDCNN, PixelGenerator, on_arrays
+from dcgan.players import (
+    Player,
+    as_pictures,
+    draw,
+    draw_evenly,
+    labels_like,
+    onnx_player,
+    seeds_of,
+    torch_player,
+)
 from dcgan.run import pick_device
-from dcgan.train_gan import FIRST_SEED
 from dcgan.yardstick import Yardstick, make_row, rounded, sample
 from export.card import measured
-from export.latents import latents
 from export.runtime import DCNN, MANIFEST, SENTENCES, Bundle, Generator
 
 MOST = 10_000  # pictures of each set that are compared, where --n does not say
@@ -42,74 +46,6 @@ JUDGED = 2_500  # real pictures that a DCNN tells from as many fakes, where --n 
 TAUGHT = 50_000  # fakes at most that a DCNN learns from, for --cas
 PROBES = {"cas": "classification_accuracy_score", "svm": "linear_svm_accuracy"}
 MEMORY = 512  # MB of each set of pictures that are kept in memory
-
-
-@dataclass(frozen=True)
-class Player:
-    """A network as evaluation sees it, from a checkpoint or from a bundle: a call on arrays, and what it knows."""
-
-    call: Callable[..., dict[str, np.ndarray]]
-    image_size: int
-    classes: list[str]
-    latent_dim: int = 0
-    threshold: float = 0.5  # the probability from which on a DCNN calls a picture real
-
-
-def torch_player(state: dict) -> Player:
-    """The network of a checkpoint between pixels, as its export will be."""
-    c, network = state["config"], checkpoint.network_of(state)
-    module = PixelGenerator(network) if isinstance(c, GanConfig) else PixelDCNN(network)
-    threshold = state.get("calibration", {}).get("threshold", Player.threshold)
-    return Player(on_arrays(module), c.image_size, state["data"]["classes"], getattr(c, "latent_dim", 0), threshold)
-
-
-def onnx_player(model: DCNN | Generator) -> Player:
-    """The network of an exported file."""
-    if isinstance(model, DCNN):
-        threshold = model.facts.get("threshold", Player.threshold)
-        return Player(model, model.image_size, model.classes, threshold=threshold)
-    latent_dim = model.facts["latent_dim"]
-    return Player(lambda *arrays: {"pixels": model(*arrays)}, model.image_size, model.classes, latent_dim)
-
-
-# --- fakes --------------------------------------------------------------------------------------------------------
-
-
-def draw(generator: Player, seeds: range, label: np.ndarray) -> Iterator[np.ndarray]:
-    """Pixels uint8 N,S,S,3 of these seeds and classes int64 N (not looked at where there are none), BATCH at a time."""
-    for i in range(0, len(seeds), BATCH):
-        inputs = [latents(seeds[i : i + BATCH], generator.latent_dim)]
-        yield generator.call(*inputs, *([label[i : i + BATCH]] if generator.classes else []))["pixels"]
-
-
-def every_class(generator: Player, n: int) -> np.ndarray:
-    """Labels int64 N, every class equally often."""
-    return np.arange(n, dtype=np.int64) % max(1, len(generator.classes))
-
-
-def labels_like(generator: Player, real: Pictures) -> np.ndarray:
-    """Labels int64 N to ask for: those of the real pictures, so that both sets hold each class equally often.
-
-    A distance compares whole sets, and would count another mixture of classes as a fault. Where the generator knows
-    other classes than the real pictures have: every class equally often.
-    """
-    if generator.classes and tuple(generator.classes) == tuple(real.classes):
-        return real.labels.numpy()
-    return every_class(generator, len(real))
-
-
-def seeds_of(part: str, n: int) -> range:
-    return range(FIRST_SEED[part], FIRST_SEED[part] + n)
-
-
-def as_pictures(generator: Player, like: Pictures) -> Pictures:
-    """A fake for each of these pictures, of its class, of the seeds for training."""
-    label = labels_like(generator, like)
-    images = torch.empty(like.images.shape, dtype=torch.uint8)
-    for i, pixels in enumerate(draw(generator, seeds_of("train", len(like)), label)):
-        fakes = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        images[i * BATCH : i * BATCH + len(fakes)] = fakes[:, : images.shape[1]]
-    return dataclasses.replace(like, images=images)
 
 
 # --- real pictures ------------------------------------------------------------------------------------------------
@@ -170,10 +106,10 @@ class Verdicts:
 
 
 def measure_dcnn(
-    of: str, dcnn: Player, unseen: Pictures, known: list[Player], held_out: list[Player], n: int
+    of: str, dcnn: Player, unseen: Pictures, fakes_of: dict[str, list[Player]], others: dict[str, Pictures], n: int
 ) -> Verdicts:
     """Classes of all the unseen pictures; up to n of them against as many fakes, equally of each generator, of those
-    that are `known` to the DCNN and of those `held_out` from it.
+    that are known to the DCNN and of those held out from it; and against pictures of other things, by name.
     """
     name = unseen.facts["name"]
     rows, said, classes = [], {}, {}
@@ -182,32 +118,25 @@ def measure_dcnn(
         labels = unseen.labels.numpy()
         rows += verdicts.class_rows(of, np.concatenate(seen), labels, name)
         classes = verdicts.by_class(np.concatenate(seen), labels, dcnn.classes)
-    if of == "dcnn" and (known or held_out):
+    if of == "dcnn" and fakes_of:
         some = sample(unseen, n)
         real = as_pixels(some)
-        generators = {verdicts.KNOWN: known, verdicts.HELD_OUT: held_out}
-        fakes = {whose: draw_evenly(players, len(some)) for whose, players in generators.items() if players}
-        said = verdicts.judge_tiers(dcnn.call, real, fakes, dcnn.threshold, unseen.images.shape[1])
+        fakes = {whose: draw_evenly(players, len(some)) for whose, players in fakes_of.items()}
+        said = verdicts.judge_tiers(dcnn.call, real, fakes, dcnn.limits.threshold, unseen.images.shape[1])
         rows += verdicts.rows_of(of, said, name)
+        rows += verdicts.answer_rows(of, dcnn.call, real, fakes, dcnn.limits, name)
         rows.append(measure_evidence(of, dcnn, real, next(iter(fakes.values())), name))
+    if of == "dcnn" and others and dcnn.limits.atypical_below is not None:
+        others = {each: as_pixels(sample(pictures, n)) for each, pictures in others.items()}
+        rows += verdicts.typical_rows(of, dcnn.call, as_pixels(sample(unseen, n)), others, name)
     return Verdicts(rows, said, classes)
 
 
 def measure_evidence(of: str, dcnn: Player, real: np.ndarray, fakes: np.ndarray, name: str) -> dict:
     half = verdicts.PROBED // 2
     pixels = np.concatenate([real[:half], fakes[:half]])
-    value = verdicts.deletion_ratio(dcnn.call, pixels, dcnn.threshold)
+    value = verdicts.deletion_ratio(dcnn.call, pixels, dcnn.limits.threshold)
     return make_row(of, "deletion_ratio", value, len(pixels), f"{name}, and fakes")
-
-
-def draw_evenly(generators: list[Player], n: int) -> np.ndarray:
-    """n pictures uint8 N,S,S,3 of seeds for tests, equally of each generator and of each class; in random order."""
-    parts = [
-        pixels
-        for generator, each in zip(generators, share_out(n, len(generators)), strict=True)
-        for pixels in draw(generator, seeds_of("test", each), every_class(generator, each))
-    ]
-    return np.concatenate(parts)[np.random.default_rng(2015).permutation(n)]
 
 
 class Evaluation:
@@ -247,16 +176,33 @@ class Evaluation:
         if isinstance(c, GanConfig):
             rows = self.measure_generator(player, self.real(c), self.o.referee)
             return rows + ([self.measure_critic(state, self.real(c))] if self.o.svm else [])
-        known = [checkpoint.load(run, GanConfig) for run in c.gan]
         unseen = load_unseen(self.real(c))
-        held_out = self.held_out(unseen, {generator["sha256"] for generator in known})
-        of, players = "dcnn" if c.gan else "referee", [torch_player(generator) for generator in known]
-        found = measure_dcnn(of, player, unseen, players, held_out, self.o.n or JUDGED)
+        fakes_of = self.known(state) | self.held_out(unseen, set(state["data"].get("fakes", [])))
+        of = "dcnn" if c.gan else "referee"
+        found = measure_dcnn(of, player, unseen, fakes_of, self.others(), self.o.n or JUDGED)
         verdicts.keep(folder, state["sha256"], found.said, found.classes)
         self.show(found)
         return found.rows
 
-    def held_out(self, like: Pictures, known: set[str]) -> list[Player]:
+    def known(self, state: dict) -> dict[str, list[Player]]:
+        """Those that a DCNN has learnt from, where they were then or where --known says that they are now."""
+        sha256s, runs = state["data"].get("fakes", []), self.o.known or state["config"].gan
+        generators = [checkpoint.load(run, GanConfig) for run in runs]
+        for run, generator in zip(runs, generators, strict=True):
+            if self.o.known and generator["sha256"] not in sha256s:
+                raise TrainingError(
+                    f"--known {run}: the DCNN has learnt from another generator, or another step of it."
+                )
+        whose = verdicts.KNOWN if len(runs) >= len(sha256s) else f"{len(runs)} of {len(sha256s)} of {verdicts.KNOWN}"
+        return {whose: [torch_player(generator) for generator in generators]} if runs else {}
+
+    def others(self) -> dict[str, Pictures]:
+        """The pictures of --unlike, by name."""
+        sets = [RunConfig(data=data, data_dir=self.o.data_dir, memory=MEMORY) for data in self.o.unlike]
+        pictures = [load_unseen(c) for c in sets]
+        return {each.facts["name"]: each for each in pictures}
+
+    def held_out(self, like: Pictures, known: set[str]) -> dict[str, list[Player]]:
         """The generators of --held-out, of pictures like these. Raises TrainingError for one that is known (sha256)."""
         players = []
         for run in self.o.held_out:
@@ -266,7 +212,7 @@ class Evaluation:
             if (size := state["config"].image_size) != (needed := like.images.shape[2]):
                 raise TrainingError(f"--held-out {run} draws pictures of {size} pixels a side; {needed} are needed.")
             players.append(torch_player(state))
-        return players
+        return {verdicts.HELD_OUT: players} if players else {}
 
     def show(self, found: Verdicts) -> None:
         """The verdicts at one glance, where a person looks on."""
@@ -285,9 +231,8 @@ class Evaluation:
         for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
             if model is not None:
                 unseen = load_unseen(self.real(config_of(model, data)))
-                found = measure_dcnn(
-                    of, onnx_player(model), unseen, players, self.held_out(unseen, set()), self.o.n or JUDGED
-                )
+                fakes_of = ({verdicts.KNOWN: players} if players else {}) | self.held_out(unseen, set())
+                found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, self.others(), self.o.n or JUDGED)
                 self.show(found)
                 rows += found.rows
         return rows
@@ -395,6 +340,22 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="RUN",
         help="of a DCNN with --gan: runs of train_gan that it has not learnt from, whose fakes it judges as well",
+    )
+    parser.add_argument(
+        "--known",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="RUN",
+        help="of a DCNN with --gan: where the runs that it has learnt from are now, or those of them that are still "
+        "there (default: where they were)",
+    )
+    parser.add_argument(
+        "--unlike",
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help="of a DCNN: pictures of other things, named as in --data, which it is to call unlike all that it knows",
     )
     parser.add_argument(
         "--n",

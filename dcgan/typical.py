@@ -9,6 +9,7 @@ shrunk: Ledoit and Wolf, A well-conditioned estimator for large-dimensional cova
 import torch
 from torch import Tensor
 
+ATYPICAL_BELOW = 0.01  # of `typical`, a share of held-back pictures: of such pictures one in a hundred is refused
 LEAST_SHRINKAGE = 1e-4  # features that hardly ever speak would else decide alone, and float32 could not hold it
 
 

@@ -7,6 +7,7 @@ generators that it has never met. The threshold is the one that was fixed in tra
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from dcgan import checkpoint, metrics
 from dcgan.degrade import reencode
 from dcgan.figures import plot
 from dcgan.yardstick import make_row, rounded
+from export.resave import resave
+from export.runtime import Limits, Verdict
+from export.verdict import FAKE, REAL, RESAVINGS, Judgement, Resaving
 
 Judge = Callable[[np.ndarray], dict[str, np.ndarray]]  # pixels uint8 N,H,W,3 -> `real` N, `evidence` N,h,w, ...
 BATCH = 250
@@ -153,7 +157,7 @@ def rows_of(of: str, said: dict[tuple[str, str], Said], name: str) -> list[dict]
     for (tier, whose), judged in said.items():
         intervals, figures = judged.intervals, judged.figures
         on = f"{name}, and fakes of {whose}" + ("" if tier == "clean" else f", after {tier}")
-        for figure in IN_ROWS[tier == "clean" and whose == KNOWN]:
+        for figure in IN_ROWS[tier == "clean" and whose != HELD_OUT]:
             more = {"interval": [rounded(x) for x in intervals[figure]]} if figure in intervals else {}
             rows.append(make_row(of, metric_name(figure, tier, whose), figures[figure], judged.n, on, **more))
     return rows
@@ -166,6 +170,64 @@ def metric_name(figure: str, tier: str, whose: str) -> str:
     """Such as real_or_fake_auc, or real_or_fake_auc_held_out_jpeg_60."""
     parts = ["real_or_fake", figure, "held_out" if whose == HELD_OUT else "", "" if tier == "clean" else tier.lower()]
     return "_".join(part.replace(",", "").replace(" ", "_") for part in parts if part)
+
+
+# --- unsure, or unlike anything known --------------------------------------------------------------------------------
+
+
+def answers(judge: Judge, pixels: np.ndarray, limits: Limits) -> list[str]:
+    """What is answered (export/verdict.py) of each of pixels uint8 N,S,S,3, judged together with its re-savings."""
+    found = []
+    for some in batches(pixels):
+        said, resaved = judge(some), np.stack([resave(one) for one in some], 1)
+        of_resaved = [judge(np.ascontiguousarray(each))["real"] for each in resaved]
+        for i in range(len(some)):
+            own = Verdict(float(said["real"][i]), None, None, float(said["typical"][i]) if "typical" in said else None)
+            again = zip(RESAVINGS, resaved[:, i], of_resaved, strict=True)
+            resavings = tuple(Resaving(name, square, float(real[i])) for name, square, real in again)
+            found.append(Judgement(own, resavings, limits).answer)
+    return found
+
+
+def answer_rows(of: str, judge: Judge, real: np.ndarray, fakes: dict[str, np.ndarray], limits: Limits, name: str):
+    """Rows: the share of pictures that get neither answer, REAL nor FAKE, and of the others the share answered rightly;
+    of real pictures and of as many fakes by whose they are, pixels uint8 N,S,S,3; `name` of the real ones.
+    """
+    of_real, rows = answers(judge, real, limits), []
+    for whose, pixels in fakes.items():
+        of_fake, on = answers(judge, pixels, limits), f"{name}, and fakes of {whose}; judged with their re-savings"
+        right = of_real.count(REAL) + of_fake.count(FAKE)
+        sure = right + of_real.count(FAKE) + of_fake.count(REAL)
+        n = len(of_real) + len(of_fake)
+        rows.append(make_row(of, metric_name("unsure", "clean", whose), 1 - sure / n, n, on))
+        rows.append(make_row(of, metric_name("right_if_sure", "clean", whose), right / max(1, sure), sure, on))
+    return rows
+
+
+def typical_rows(of: str, judge: Judge, real: np.ndarray, others: dict[str, np.ndarray], name: str) -> list[dict]:
+    """How well `typical` tells real pictures from others by name, pixels uint8 N,S,S,3: area under the ROC, of all
+    others together, as many of each, and of each.
+    """
+    typical = {
+        each: np.concatenate([judge(some)["typical"] for some in batches(pixels)])
+        for each, pixels in ({name: real} | others).items()
+    }
+    known, fewest = typical.pop(name), min(len(pixels) for pixels in others.values())
+    mixed = np.concatenate([some[:fewest] for some in typical.values()])
+    rows = [
+        make_row(
+            of,
+            "typical_auc",
+            metrics.auc(known, mixed),
+            len(known) + len(mixed),
+            f"{name}, against {' and '.join(others)}",
+        )
+    ]
+    for each, some in typical.items():
+        on = f"{name}, against {each}"
+        metric = "_".join(["typical_auc", *re.findall(r"[a-z0-9]+", each.lower())])
+        rows.append(make_row(of, metric, metrics.auc(known, some), len(known) + len(some), on))
+    return rows
 
 
 # --- classes ------------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from dcgan.config import PRESETS, GanConfig, RunConfig, TrainingError
 from dcgan.models import make_gan
 from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from dcgan.train_gan import GRID_SEEDS
+from dcgan.typical import ATYPICAL_BELOW
 from export import progress
 from export.card import write_card
 from export.directions import directions_of
@@ -54,9 +55,6 @@ RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from to
 DULL = ("out", "data", "data_dir", "gan", "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
 MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01, "typical": 0.01}
-
-# `typical` is a share of held-back pictures, so of such pictures one in a hundred is refused.
-ATYPICAL_BELOW = 0.01
 
 MODELS = {"generator.onnx": Generator, "critic.onnx": Critic, "dcnn.onnx": DCNN, "referee.onnx": DCNN}
 

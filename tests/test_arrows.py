@@ -44,7 +44,9 @@ MAY_IMPORT = {
     "export/weights.py": {"torch", "onnx", "numpy"},
     "dcgan/config.py": set(),
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},
-    "dcgan/evaluate.py": {"torch", "numpy", "dcgan", "export.card", "export.runtime", *GROUND},
+    "dcgan/evaluate.py": {"numpy", "dcgan", "export.card", "export.runtime", *GROUND},
+    "dcgan/verdicts.py": {"numpy", "PIL", "dcgan", "export.resave", "export.runtime", "export.verdict"},
+    "dcgan/players.py": {"torch", "numpy", "dcgan", "export.runtime", *GROUND},
     "dcgan/*.py": {"torch", "numpy", "PIL", "filelock", "pooch", "tqdm", "dcgan", *GROUND},
 }
 

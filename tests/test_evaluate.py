@@ -6,9 +6,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from drawing import noise, save_all
 from PIL import Image
 
-from dcgan import evaluate, eyes, metrics, train_dcnn, train_gan, yardstick
+from dcgan import evaluate, eyes, metrics, players, train_dcnn, train_gan, yardstick
 from dcgan.config import RunConfig
 from export import to_onnx
 from export.card import measured
@@ -86,6 +87,20 @@ def test_a_dcnn_is_asked_about_generators_that_it_has_not_met(dcnn_run, gan_run,
     assert (run / "verdicts-roc.png").exists()
     message = refused(capsys, run, "--held-out", stranger, gan_run)
     assert f"--held-out {gan_run}: the DCNN has learnt from this generator." in message
+
+
+def test_a_dcnn_is_asked_about_what_it_knows_wherever_that_is_now(dcnn_run, gan_run, toy_pictures, tmp_path, capsys):
+    run, moved = shutil.copytree(dcnn_run, tmp_path / "dcnn"), shutil.copytree(gan_run, tmp_path / "moved")
+    others = tmp_path / "others"
+    for part in ("train", "test"):
+        save_all(noise(70), others / part)
+    rows = {row["metric"]: row for row in lines_of(capsys, run, "--known", moved, "--unlike", others, "--n", "40")}
+    assert rows["real_or_fake_unsure"]["n"] == 80
+    assert rows["real_or_fake_right_if_sure"]["n"] == round(80 * (1 - rows["real_or_fake_unsure"]["value"]))
+    assert rows["typical_auc_others_test"]["on"].endswith("against others test")
+    assert rows["typical_auc"]["value"] == rows["typical_auc_others_test"]["value"] > 0.5
+    (moved / "checkpoint.pt").write_bytes((dcnn_run / "checkpoint.pt").read_bytes())
+    assert "was made by train_dcnn" in refused(capsys, run, "--known", moved)
 
 
 def test_verdicts_are_a_table_for_a_person(dcnn_run, tmp_path, capsys):
@@ -196,9 +211,9 @@ def test_a_run_keeps_its_rows_as_long_as_its_checkpoint(gan_run, referee_run, tm
 
 
 def test_fakes_are_asked_for_in_the_proportions_of_the_real_pictures(gan_run, toy_pictures):
-    generator = evaluate.torch_player(evaluate.checkpoint.load(gan_run))
+    generator = players.torch_player(evaluate.checkpoint.load(gan_run))
     real = evaluate.load(RunConfig(data=str(toy_pictures)), "test")
-    np.testing.assert_array_equal(evaluate.labels_like(generator, real[10:50]), real.labels[10:50].numpy())
+    np.testing.assert_array_equal(players.labels_like(generator, real[10:50]), real.labels[10:50].numpy())
 
 
 def test_without_eyes_it_is_a_sentence(gan_run, tmp_path, monkeypatch, capsys):

@@ -8,7 +8,21 @@ from drawing import noise, scene
 from PIL import Image
 
 from dcgan import verdicts
-from dcgan.verdicts import HELD_OUT, KNOWN, Said, deletion_ratio, in_tier, judge_tiers, rows_of, without
+from dcgan.verdicts import (
+    HELD_OUT,
+    KNOWN,
+    Said,
+    answer_rows,
+    answers,
+    deletion_ratio,
+    in_tier,
+    judge_tiers,
+    rows_of,
+    typical_rows,
+    without,
+)
+from export.runtime import Limits
+from export.verdict import FAKE, REAL, UNLIKE, UNSURE
 
 
 def brightness(pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -55,6 +69,52 @@ def test_the_threshold_decides_and_the_order_does_not_move(said):
     assert strict.figures["recall_of_fake"] > before.figures["recall_of_fake"]
     assert strict.figures["recall_of_real"] < before.figures["recall_of_real"]
     assert strict.figures["auc"] == before.figures["auc"]
+
+
+def test_answers_are_those_of_the_limits():
+    pixels = np.concatenate([shades(1, level, level + 1) for level in (250, 140, 5)])
+    assert answers(brightness, pixels, Limits()) == [REAL, REAL, FAKE]
+    assert answers(brightness, pixels, Limits(unsure_band=(0.4, 0.6))) == [REAL, UNSURE, FAKE]
+
+    def choosy(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        return brightness(pixels) | {"typical": (pixels.mean((1, 2, 3)) < 200).astype(float)}
+
+    assert answers(choosy, pixels, Limits(atypical_below=0.01)) == [UNLIKE, REAL, FAKE]
+
+
+def test_an_answer_that_a_resaving_would_change_is_unsure():
+    board = (np.indices((16, 16)).sum(0) % 2 * 255).astype(np.uint8)[None, :, :, None].repeat(3, 3)
+
+    def contrast(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        return {"real": (pixels.std((1, 2, 3)) > 100).astype(float)}  # which a blur takes away
+
+    assert answers(contrast, np.concatenate([board, 0 * board]), Limits()) == [UNSURE, FAKE]
+
+
+def test_rows_count_who_got_an_answer_and_how_many_were_right():
+    real, fake = shades(10, 250, 251), np.concatenate([shades(5, 5, 6), shades(3, 130, 131), shades(2, 250, 251)])
+    unsure, right = answer_rows("dcnn", brightness, real, {KNOWN: fake}, Limits(unsure_band=(0.4, 0.6)), "reals")
+    assert (unsure["metric"], unsure["value"], unsure["n"]) == ("real_or_fake_unsure", pytest.approx(3 / 20), 20)
+    assert (right["metric"], right["n"]) == ("real_or_fake_right_if_sure", 17)
+    assert right["value"] == pytest.approx(15 / 17, abs=1e-5)
+    held_out = answer_rows("dcnn", brightness, real, {HELD_OUT: fake}, Limits(), "reals")
+    assert [row["metric"] for row in held_out] == [
+        "real_or_fake_unsure_held_out",
+        "real_or_fake_right_if_sure_held_out",
+    ]
+
+
+def test_typical_is_measured_against_each_other_set_and_all_of_them():
+    def judge(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        return {"typical": pixels.mean((1, 2, 3)) / 255}
+
+    real, others = shades(20, 200, 255), {"Dark things": shades(10, 0, 100), "Bright ones": shades(30, 200, 255)}
+    rows = {row["metric"]: row for row in typical_rows("dcnn", judge, real, others, "reals")}
+    assert list(rows) == ["typical_auc", "typical_auc_dark_things", "typical_auc_bright_ones"]
+    assert rows["typical_auc_dark_things"]["value"] == 1
+    assert 0.3 < rows["typical_auc_bright_ones"]["value"] < 0.7
+    assert rows["typical_auc"]["n"] == 40  # as many of each of the others
+    assert 0.6 < rows["typical_auc"]["value"] < 0.9
 
 
 def test_tiers_do_what_they_are_called():

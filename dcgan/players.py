@@ -1,0 +1,106 @@
+"""Networks as evaluation sees them, from checkpoints and from exported files alike, and the fakes that they draw."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dcgan import checkpoint
+from dcgan.config import GanConfig
+from dcgan.data import Pictures
+from dcgan.eyes import BATCH
+from dcgan.lessons import share_out
+from dcgan.pixels import PixelDCNN, PixelGenerator, on_arrays
+from dcgan.train_gan import FIRST_SEED
+from dcgan.typical import ATYPICAL_BELOW
+from export.latents import latents
+from export.runtime import DCNN, Generator, Limits
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Player:
+    """A network as evaluation sees it, from a checkpoint or from a bundle: a call on arrays, and what it knows."""
+
+    call: Callable[..., dict[str, np.ndarray]]
+    image_size: int
+    classes: list[str]
+    latent_dim: int = 0
+    limits: Limits = NO_LIMITS  # where a DCNN's numbers become words
+
+
+def torch_player(state: dict) -> Player:
+    """The network of a checkpoint between pixels, as its export will be."""
+    c, network = state["config"], checkpoint.network_of(state)
+    is_generator = isinstance(c, GanConfig)
+    module = PixelGenerator(network) if is_generator else PixelDCNN(network, state.get("appearance"))
+    latent_dim = c.latent_dim if is_generator else 0
+    return Player(on_arrays(module), c.image_size, state["data"]["classes"], latent_dim, limits_of(state))
+
+
+def limits_of(state: dict) -> Limits:
+    """The limits of a DCNN's checkpoint, as its exported file will tell them."""
+    calibration = state.get("calibration", {})
+    threshold, band = calibration.get("threshold", Limits.threshold), calibration.get("unsure_band")
+    return Limits(threshold, band and tuple(band), ATYPICAL_BELOW if state.get("appearance") else None)
+
+
+def onnx_player(model: DCNN | Generator) -> Player:
+    """The network of an exported file."""
+    if isinstance(model, DCNN):
+        return Player(model, model.image_size, model.classes, limits=model.limits)
+    latent_dim = model.facts["latent_dim"]
+    return Player(lambda *arrays: {"pixels": model(*arrays)}, model.image_size, model.classes, latent_dim)
+
+
+# --- their fakes --------------------------------------------------------------------------------------------------
+
+
+def draw(generator: Player, seeds: range, label: np.ndarray) -> Iterator[np.ndarray]:
+    """Pixels uint8 N,S,S,3 of these seeds and classes int64 N (not looked at where there are none), BATCH at a time."""
+    for i in range(0, len(seeds), BATCH):
+        inputs = [latents(seeds[i : i + BATCH], generator.latent_dim)]
+        yield generator.call(*inputs, *([label[i : i + BATCH]] if generator.classes else []))["pixels"]
+
+
+def every_class(generator: Player, n: int) -> np.ndarray:
+    """Labels int64 N, every class equally often."""
+    return np.arange(n, dtype=np.int64) % max(1, len(generator.classes))
+
+
+def labels_like(generator: Player, real: Pictures) -> np.ndarray:
+    """Labels int64 N to ask for: those of the real pictures, so that both sets hold each class equally often.
+
+    A distance compares whole sets, and would count another mixture of classes as a fault. Where the generator knows
+    other classes than the real pictures have: every class equally often.
+    """
+    if generator.classes and tuple(generator.classes) == tuple(real.classes):
+        return real.labels.numpy()
+    return every_class(generator, len(real))
+
+
+def seeds_of(part: str, n: int) -> range:
+    return range(FIRST_SEED[part], FIRST_SEED[part] + n)
+
+
+def as_pictures(generator: Player, like: Pictures) -> Pictures:
+    """A fake for each of these pictures, of its class, of the seeds for training."""
+    label = labels_like(generator, like)
+    images = torch.empty(like.images.shape, dtype=torch.uint8)
+    for i, pixels in enumerate(draw(generator, seeds_of("train", len(like)), label)):
+        fakes = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        images[i * BATCH : i * BATCH + len(fakes)] = fakes[:, : images.shape[1]]
+    return dataclasses.replace(like, images=images)
+
+
+def draw_evenly(generators: list[Player], n: int) -> np.ndarray:
+    """n pictures uint8 N,S,S,3 of seeds for tests, equally of each generator and of each class; in random order."""
+    parts = [
+        pixels
+        for generator, each in zip(generators, share_out(n, len(generators)), strict=True)
+        for pixels in draw(generator, seeds_of("test", each), every_class(generator, each))
+    ]
+    return np.concatenate(parts)[np.random.default_rng(2015).permutation(n)]
