@@ -10,27 +10,34 @@ many there are of each: logits are of real pictures, or of fakes, float N each, 
 import numpy as np
 
 WANTED = 0.01  # share of clean pictures that may be judged wrongly outside the band
-MOST_UNSURE = 0.1  # share of clean pictures that may lie in the band
+MOST_UNSURE = 0.1  # share of clean pictures that may lie in the band, and for their re-savings, get no answer at all
 ROUNDS = 100  # of Newton's method: six or seven do
 
 
-def fit(clean: tuple[np.ndarray, np.ndarray], worn: tuple[np.ndarray, np.ndarray]) -> dict:
+def fit(
+    clean: tuple[np.ndarray, np.ndarray],
+    worn: tuple[np.ndarray, np.ndarray],
+    resaved: tuple[np.ndarray, np.ndarray],
+) -> dict:
     """All that a checkpoint keeps of calibration, from logits (of real pictures, of fakes) before any.
 
-    clean: as they are; worn: after re-encoding and the like. `slope` and `bias` give the calibrated logit; the
-    `threshold` and the `unsure_band` are probabilities after calibration; `errors`: shares of both kinds of pictures,
-    `false_alarms` (real ones that are called fake) and `misses` (fakes that are called real).
+    clean: as they are; worn: after re-encoding and the like; resaved: 1 + R,N each, of some of them as they are, and
+    after each of the re-savings that they are judged with. `slope` and `bias` give the calibrated logit; the
+    `threshold`, the `unsure_band` and the `resaved_band` are probabilities after calibration; `errors`: shares of both
+    kinds of pictures, `false_alarms` (real ones that are called fake) and `misses` (fakes that are called real).
     """
     mixed = tuple(np.concatenate(each) for each in zip(clean, worn, strict=True))
     slope, bias = platt(*mixed)
     clean, worn, mixed = (tuple(slope * logits + bias for logits in each) for each in (clean, worn, mixed))
     middle = best_threshold(*mixed)
     width = unsure_width(*clean, middle)
+    beyond = resaved_width(*(slope * logits + bias for logits in resaved), middle, width)
     return {
         "slope": slope,
         "bias": bias,
         "threshold": sigmoid(middle),
         "unsure_band": [sigmoid(middle - width), sigmoid(middle + width)],
+        "resaved_band": [sigmoid(middle - beyond), sigmoid(middle + beyond)],
         "errors": {"clean": errors(*clean, middle), "degraded": errors(*worn, middle)},
         "n": len(mixed[0]) + len(mixed[1]),
     }
@@ -100,6 +107,22 @@ def unsure_width(real: np.ndarray, fake: np.ndarray, middle: float) -> float:
     allowed = (1 - outside <= MOST_UNSURE + 1e-12).nonzero()[0]
     k = next((k for k in allowed if wrong_outside[k] <= WANTED * outside[k]), allowed[-1])
     return float(far[k - 1] + far[min(k, len(far) - 1)]) / 2 if k else 0.0
+
+
+def resaved_width(real: np.ndarray, fake: np.ndarray, middle: float, width: float) -> float:
+    """How far on the other side of the logit `middle` a re-saving must lie to leave a verdict unsure: as little as lets
+    MOST_UNSURE of all pictures be so, together with those that are themselves no farther than `width` from it.
+
+    real, fake: logits 1 + R,N, in the first row of pictures as they are.
+    """
+    own, again = np.concatenate([real, fake], 1)[0] - middle, np.concatenate([real, fake], 1)[1:] - middle
+    across = np.maximum((-np.where(own >= 0, 1, -1) * again).max(0), 0)
+    across[np.abs(own) <= width] = np.inf
+    weight = np.repeat([0.5 / real.shape[1], 0.5 / fake.shape[1]], [real.shape[1], fake.shape[1]])
+    order = np.argsort(across, kind="stable")
+    sure = weight[order].cumsum()  # of all pictures, those whose re-savings reach no farther across
+    k = min(np.searchsorted(sure, 1 - MOST_UNSURE - 1e-12), np.isfinite(across).sum() - 1)
+    return float(across[order][k]) if k >= 0 else 0.0
 
 
 def errors(real: np.ndarray, fake: np.ndarray, middle: float) -> dict[str, float]:

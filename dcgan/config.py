@@ -113,6 +113,7 @@ class DcnnConfig(RunConfig):
         before=0.0,
     )
     teacher: str = knob("", "run of train_dcnn, of a larger network say, whose class probabilities are learnt as well")
+    start: str = knob("", "run of train_dcnn, of the same sizes, whose weights it begins with; none: random ones")
     smoothing: float = knob(0.0, "share of a class's probability that is spread over all of them")
     ema: float = knob(0.0, "decay a step of the averaged network, which is then the one exported; 0: none")
     dropout: float = knob(0.2, "share of pooled features dropped")

@@ -44,8 +44,9 @@ def torch_player(state: dict) -> Player:
 def limits_of(state: dict) -> Limits:
     """The limits of a DCNN's checkpoint, as its exported file will tell them."""
     calibration = state.get("calibration", {})
-    threshold, band = calibration.get("threshold", Limits.threshold), calibration.get("unsure_band")
-    return Limits(threshold, band and tuple(band), ATYPICAL_BELOW if state.get("appearance") else None)
+    bands = {name: tuple(calibration[name]) for name in ("unsure_band", "resaved_band") if calibration.get(name)}
+    atypical_below = ATYPICAL_BELOW if state.get("appearance") else None
+    return Limits(calibration.get("threshold", Limits.threshold), **bands, atypical_below=atypical_below)
 
 
 def onnx_player(model: DCNN | Generator) -> Player:

@@ -120,7 +120,11 @@ class Run:
                     f"{self.folder} was begun with --{f.name.replace('_', '-')} {then}, not {now}. "
                     "Give the same value to go on with it, or another --out to begin anew."
                 )
-        named = {"fakes": "generators named by --gan", "teacher": "weights named by --teacher"}
+        named = {
+            "fakes": "generators named by --gan",
+            "teacher": "weights named by --teacher",
+            "start": "weights named by --start",
+        }
         for key, what in ({"sha256": "pictures", "classes": "classes"} | named).items():
             if state["data"].get(key) != self.data.get(key):
                 raise TrainingError(f"The {what} have changed since {self.folder} was begun. Give another --out.")

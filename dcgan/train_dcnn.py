@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,11 +23,13 @@ from dcgan.folds import cross_validate
 from dcgan.lessons import Lessons, form, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
-from dcgan.pixels import appearance, to_images
+from dcgan.pixels import appearance, fit, to_images
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
 from dcgan.watch import Patience
+from export.resave import resave
 
 TAUGHT = 0.7  # share of the classes' loss that is a teacher's, where there is one
+MOST_RESAVED = 1_000  # pictures of each kind that are re-saved to see how far verdicts move
 MOST_KNOWN = 5_000  # pictures of each kind from which the statistics of `typical` are taken
 
 
@@ -107,6 +110,7 @@ def train_dcnn(c: DcnnConfig) -> None:
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
+    data |= begin_with(network, c)
     averaged = copy.deepcopy(network).requires_grad_(False) if c.ema else network
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
     calibrated, known = Notes(), Notes()
@@ -150,6 +154,24 @@ def load_teacher(c: DcnnConfig, classes: tuple[str, ...], device: torch.device) 
         raise TrainingError(f"--teacher {c.teacher} has learnt other classes, or pictures of another size.")
     teacher = checkpoint.network_of(state).requires_grad_(False)
     return teacher.to(device, memory_format=torch.channels_last), {"teacher": state["sha256"]}
+
+
+def begin_with(network: DCNN, c: DcnnConfig) -> dict:
+    """Gives the network the weights of --start, if one is named; what the data's facts say of it. Raises TrainingError.
+
+    Those are of before any calibration: the run's own follows.
+    """
+    if not c.start:
+        return {}
+    state = checkpoint.load(c.start, DcnnConfig)
+    try:
+        network.load_state_dict(checkpoint.dcnn_state(state))
+    except RuntimeError as error:
+        raise TrainingError(
+            f"--start {c.start} is of another form: its --width, --blocks, size, channels, classes, and whether it has "
+            "learnt from fakes must be those of this run."
+        ) from error
+    return {"start": state["sha256"]}
 
 
 def make_update(
@@ -202,12 +224,27 @@ def examine(network: DCNN, validation: Pictures, unseen: Tensor | None, c: DcnnC
 
 
 def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -> dict:
-    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are, and degraded."""
-    clean, worn = (
-        tuple(predict(network, images)[0].double().cpu().numpy() for images in pair)
-        for pair in ((held_back, unseen), (worn_copies(held_back, (c.seed, 2)), worn_copies(unseen, (c.seed, 3))))
-    )
-    return calibration.fit(clean, worn)
+    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are, degraded, and
+    some of them after each of the re-savings that a picture is judged with.
+    """
+
+    def logits(images: Tensor) -> np.ndarray:
+        return predict(network, images)[0].double().cpu().numpy()
+
+    pair = (held_back, unseen)
+    clean = tuple(logits(images) for images in pair)
+    worn = tuple(logits(worn_copies(images, (c.seed, number))) for number, images in enumerate(pair, 2))
+    some = [images[some_of(len(images), MOST_RESAVED)] for images in pair]
+    resaved = tuple(np.stack([logits(each) for each in [images, *resavings(images)]]) for images in some)
+    return calibration.fit(clean, worn, resaved)
+
+
+def resavings(images: Tensor) -> list[Tensor]:
+    """Images uint8 N,C,S,S after each of the re-savings, as a graph sees them."""
+    squares = images.cpu().permute(0, 2, 3, 1).expand(-1, -1, -1, 3).numpy()
+    resaved = np.stack([resave(np.ascontiguousarray(square)) for square in squares], 1)
+    levels = (fit(torch.from_numpy(each), images.shape[2], images.shape[1]) for each in resaved)
+    return [each.round().to(torch.uint8) for each in levels]
 
 
 def what_is_known(network: DCNN, lessons: Lessons, held_back: Tensor) -> dict[str, Tensor]:

@@ -241,12 +241,14 @@ class Limits:
     """Where a DCNN's numbers become words; measured on pictures that its training held back, and told by its file.
 
     threshold: probabilities from there on are called real; unsure_band: probabilities, both included, between which it
-    had better not decide; atypical_below: a picture that is less typical is unlike all that it knows. None where the
+    had better not decide; resaved_band: probabilities that say nothing against the answer when a re-saved picture gets
+    them; atypical_below: a picture that is less typical is unlike all that it knows. None where the
     file does not tell.
     """
 
     threshold: float = 0.5
     unsure_band: tuple[float, float] | None = None
+    resaved_band: tuple[float, float] | None = None
     atypical_below: float | None = None
 
 
@@ -282,7 +284,7 @@ class DCNN(Model):
     @functools.cached_property
     def limits(self) -> Limits:
         told = {f.name: self.facts[f.name] for f in fields(Limits) if self.facts.get(f.name) is not None}
-        return Limits(**told | ({"unsure_band": tuple(told["unsure_band"])} if "unsure_band" in told else {}))
+        return Limits(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
 
     @property
     def judges_reality(self) -> bool:

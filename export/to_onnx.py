@@ -52,7 +52,9 @@ IR_VERSION, OPSET = 8, 18  # onnxruntime 1.15 and later
 MOST_BYTES = 10_000_000
 RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from torch
 # Settings of a run that facts state elsewhere, or that have no effect on what is learnt.
-DULL = ("out", "data", "data_dir", "gan", "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
+PLACES = ("out", "data", "data_dir", "gan", "teacher", "start")  # what was there, facts of the data tell
+TRUSTED = ("threshold", "unsure_band", "resaved_band", "errors")  # of a calibration, what facts tell
+DULL = (*PLACES, "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
 MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01, "typical": 0.01}
 
@@ -94,8 +96,9 @@ def graphs_of(state: dict) -> dict[str, Graph]:
         "images": state["step"] * c.real_batch,  # real ones; a DCNN saw as many fakes
         "weights": {"stored": "float32"},
         "made": state["made"],
-        "settings": settings(c),
-        "config": {name: value for name, value in vars(c).items() if name not in ("out", "data", "data_dir", "gan")},
+        "settings": settings(c)
+        | {name: state["data"][name][:12] for name in ("start", "teacher") if name in state["data"]},
+        "config": {name: value for name, value in vars(c).items() if name not in PLACES},
         "checkpoint_sha256": state["sha256"],
     }
     return gan_graphs(state, c, facts) if isinstance(c, GanConfig) else dcnn_graphs(state, c, facts)
@@ -182,12 +185,13 @@ def what_to_trust(state: dict) -> dict:
     """Facts of a DCNN's verdicts (export.runtime.Limits), as far as its checkpoint has them, all from unseen pictures.
 
     `threshold`: the probability from which on a picture is called real. `unsure_band`: [low, high], the probabilities
-    between which it is too close to call. `errors`: shares of `clean` and of `degraded` pictures, `false_alarms` (real
-    ones that are called fake) and `misses` (fakes that are called real). `best`: the step that early stopping kept.
+    between which it is too close to call; `resaved_band`: those that say nothing when a re-saved picture gets them.
+    `errors`: shares of `clean` and of `degraded` pictures, `false_alarms` (real ones that are called fake) and `misses`
+    (fakes that are called real). `best`: the step that early stopping kept.
     `atypical_below`: the `typical` below which a picture is called unlike all that the DCNN has learnt from.
     """
     calibration, best = state.get("calibration", {}), state.get("best", {})
-    facts = {name: calibration[name] for name in ("threshold", "unsure_band", "errors") if calibration.get(name)}
+    facts = {name: calibration[name] for name in TRUSTED if calibration.get(name)}
     facts |= {"best": {"step": best["step"], "loss": best["loss"]}} if best.get("step") else {}
     return facts | ({"atypical_below": ATYPICAL_BELOW} if state.get("appearance") else {})
 

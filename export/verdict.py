@@ -74,13 +74,17 @@ class Judgement:
     @property
     def in_band(self) -> bool:
         """Whether the probability is one at which the DCNN had better not decide."""
-        band = self.limits.unsure_band
-        return band is not None and band[0] <= self.verdict.real <= band[1]
+        return within(self.limits.unsure_band, self.verdict.real)
 
     @property
     def flips(self) -> list[str]:
-        """The re-savings that would get the other answer."""
-        return [each.name for each in self.resavings if self.side_of(each.real) != self.side]
+        """The re-savings that would get the other answer, and not by a hair."""
+        other = (each for each in self.resavings if self.side_of(each.real) != self.side)
+        return [each.name for each in other if not within(self.limits.resaved_band, each.real)]
+
+
+def within(band: tuple[float, float] | None, real: float) -> bool:
+    return band is not None and band[0] <= real <= band[1]
 
 
 def why(judgement: Judgement, facts: dict) -> str | None:
@@ -125,6 +129,7 @@ def as_json(judgement: Judgement, facts: dict) -> dict:
         "threshold": limits.threshold,
         "unsure": verdict.real is not None and judgement.unsure,
         "unsure_band": limits.unsure_band and list(limits.unsure_band),
+        "resaved_band": limits.resaved_band and list(limits.resaved_band),
         "typical": verdict.typical,
         "atypical_below": limits.atypical_below,
         "label": verdict.label,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dcgan import calibration
-from dcgan.calibration import best_threshold, errors, platt, sigmoid, unsure_width
+from dcgan.calibration import best_threshold, errors, platt, resaved_width, sigmoid, unsure_width
 
 
 def judged(n: int, slope: float = 1.0, bias: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -81,9 +81,28 @@ def test_the_band_is_as_narrow_as_what_is_wanted_allows(monkeypatch):
     assert unsure_width(real, fake, 0.0) == pytest.approx(1.5)  # no wider than is allowed
 
 
+def test_re_savings_leave_as_many_unsure_as_are_allowed(monkeypatch):
+    real, fake = np.full((3, 10), 5.0), np.full((3, 10), -5.0)
+    real[1] = np.arange(10) - 8  # after the first re-saving, eight of ten are across
+    fake[2] = np.arange(10) - 9.5
+    reach = [8, 7, 6, 5, 4, 3, 2, 1]
+    for unsure, beyond in ((0, 8), (1, 7), (3, 5), (8, 0)):
+        monkeypatch.setattr(calibration, "MOST_UNSURE", unsure / 20)
+        assert resaved_width(real, fake, 0.0, 0.0) == beyond
+        assert sum(far > beyond for far in reach) <= unsure
+    monkeypatch.setattr(calibration, "MOST_UNSURE", 3 / 20)
+    real[:, 0] = 1.0  # in the band, and so unsure already
+    real[1, 0] = -8.0
+    assert resaved_width(real, fake, 0.0, 1.5) == 5
+    monkeypatch.setattr(calibration, "MOST_UNSURE", 0)
+    assert resaved_width(real, fake, 0.0, 6.0) == 0  # where all are in the band, none is left to be so
+
+
 def test_all_that_is_kept_of_a_calibration():
     clean, worn = judged(5000, 0.2, 1.0), judged(5000, 0.2, 1.0, seed=1)
-    found = calibration.fit(clean, tuple(0.5 * (logits + 5) - 5 for logits in worn))
+    resaved = tuple(np.stack([logits, logits + 0.5, logits - 0.5])[:, :500] for logits in clean)
+    found = calibration.fit(clean, tuple(0.5 * (logits + 5) - 5 for logits in worn), resaved)
+    assert found["resaved_band"][0] <= found["threshold"] <= found["resaved_band"][1]
     assert 0 < found["unsure_band"][0] <= found["threshold"] <= found["unsure_band"][1] < 1
     logit = [found["slope"] * logits + found["bias"] for logits in clean]
     low, high = np.log(found["unsure_band"]) - np.log1p(-np.array(found["unsure_band"]))

@@ -292,7 +292,7 @@ def test_a_file_says_how_typical_a_picture_is_as_torch_does(toy_pictures, carefu
 def test_the_facts_tell_the_limits_that_training_has_measured(careful_bundle):
     facts = Bundle(careful_bundle).dcnn.facts
     assert "typical" in facts["outputs"]
-    for name in ("threshold", "unsure_band", "errors"):
+    for name in to_onnx.TRUSTED:
         assert facts[name] == CALIBRATION[name]
     assert facts["atypical_below"] == to_onnx.ATYPICAL_BELOW
 
@@ -303,7 +303,7 @@ def test_a_checkpoint_that_has_measured_nothing_tells_no_limits(dcnn_run):
         state.pop(part, None)
     graph = to_onnx.graphs_of(state)["dcnn.onnx"]
     assert "typical" not in graph.outputs
-    assert not {"threshold", "unsure_band", "errors", "atypical_below"} & set(graph.facts)
+    assert not {*to_onnx.TRUSTED, "atypical_below"} & set(graph.facts)
 
 
 # --- weights of 16 bits --------------------------------------------------------------------------------------------

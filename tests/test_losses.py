@@ -17,6 +17,7 @@ from dcgan.losses import (
     critic_hinge,
     critic_mse,
     critic_relativistic,
+    distillation,
     generator_cross_entropy,
     generator_mse,
     generator_relativistic,
@@ -172,3 +173,25 @@ def test_classifier_losses_fall_along_their_gradient(name):
     (slope,) = gradient(lambda x: class_loss(x, labels), scores)
     assert class_loss(scores - 0.1 * slope, labels) < class_loss(scores, labels)
     assert (slope[range(3), labels] < 0).all()
+
+
+@pytest.mark.parametrize("loss", [class_cross_entropy, class_mse])
+def test_smoothed_targets_are_right_only_for_who_is_not_certain(loss):
+    label = tensor([0])
+
+    def certain(share: float) -> float:
+        return loss(
+            tensor([[math.log(share), math.log((1 - share) / 2), math.log((1 - share) / 2)]]), label, 0.3
+        ).item()
+
+    assert min((certain(share), share) for share in (0.6, 0.7, 0.8, 0.9, 0.99))[1] == 0.8  # 1 - 0.3 + 0.3 / 3
+    assert loss(torch.zeros(1, 3), label, 0.0) == loss(torch.zeros(1, 3), label)
+
+
+def test_a_pupil_that_says_what_the_teacher_says_has_nothing_to_learn():
+    teacher = tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]])
+    assert distillation(teacher + 7, teacher).item() == pytest.approx(0, abs=1e-6)  # logits have no zero
+    assert distillation(-teacher, teacher).item() > 1
+    pupil = torch.zeros(2, 3, requires_grad=True)
+    distillation(pupil, teacher).backward()
+    assert (pupil.grad.argmin(1) == teacher.argmax(1)).all()  # it is pulled to what the teacher believes

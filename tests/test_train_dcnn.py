@@ -11,7 +11,7 @@ from drawing import dark_and_light, noise, save_all
 from processes import one_thread  # noqa: F401 - a fixture
 
 from dcgan import checkpoint
-from dcgan.config import DcnnConfig, GanConfig, TrainingError
+from dcgan.config import DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
 from dcgan.lessons import load_generators
 from dcgan.models import make_dcnn
@@ -265,3 +265,55 @@ def test_a_referee_sees_harms_and_a_judge_gets_used_to_them(shades):
     assert resolve(DcnnConfig(gan=("a",)), pictures).degrade == 0.5
     assert resolve(DcnnConfig(), pictures).degrade == 0
     assert resolve(DcnnConfig(degrade=0.2), pictures).degrade == 0.2
+
+
+# --- what makes a small network better ----------------------------------------------------------------------------
+
+
+def test_an_averaged_network_is_the_one_that_counts(shades, gan, tmp_path):
+    c = DcnnConfig(data=shades, out=str(tmp_path / "run"), gan=(gan,), ema=0.9, **TOY)
+    train_dcnn(c)
+    state = checkpoint.load(c.out)
+    weight = "features.0.0.0.weight"
+    assert not torch.equal(state["average"][weight], state["network"][weight])
+    assert torch.equal(checkpoint.network_of(state).state_dict()[weight], state["average"][weight])
+    plain = dataclasses.replace(c, out=str(tmp_path / "plain"), ema=0.0)
+    train_dcnn(plain)
+    assert torch.equal(checkpoint.load(plain.out)["network"][weight], state["network"][weight])  # it only looks on
+
+
+def test_a_pupil_learns_what_its_teacher_says(shades, tmp_path):
+    teacher = DcnnConfig(data=shades, out=str(tmp_path / "teacher"), **TOY | {"steps": 30, "width": 8, "tick": 30})
+    train_dcnn(teacher)
+    pupil = DcnnConfig(data=shades, out=str(tmp_path / "pupil"), teacher=teacher.out, smoothing=0.1, **TOY)
+    train_dcnn(pupil)
+    state = checkpoint.load(pupil.out)
+    assert state["data"]["teacher"] == checkpoint.load(teacher.out)["sha256"]
+    alone = dataclasses.replace(pupil, out=str(tmp_path / "alone"), teacher="")
+    train_dcnn(alone)
+    assert log_of(pupil)[-1]["class_loss"] != log_of(alone)[-1]["class_loss"]
+    shutil.copytree(alone.out, teacher.out, dirs_exist_ok=True)
+    with pytest.raises(TrainingError, match="weights named by --teacher have changed"):
+        train_dcnn(pupil)
+    with pytest.raises(TrainingError, match=r"--teacher .* has learnt other classes, or pictures of another size"):
+        train_dcnn(dataclasses.replace(pupil, out=str(tmp_path / "large"), image_size=32))
+
+
+def test_a_run_may_begin_with_the_weights_of_another(shades, gan, tmp_path):
+    first = DcnnConfig(data=shades, out=str(tmp_path / "first"), gan=(gan,), **TOY)
+    train_dcnn(first)
+    weights = checkpoint.load(first.out)["network"]
+    second = dataclasses.replace(first, out=str(tmp_path / "second"), start=first.out, lr=0.0, weight_decay=0.0)
+    train_dcnn(second)
+    state = checkpoint.load(second.out)
+    assert all(torch.equal(state["network"][name], t) for name, t in weights.items() if name.endswith("weight"))
+    assert state["data"]["start"] == checkpoint.load(first.out)["sha256"]
+    for changes in ({"width": 8}, {"blocks": 2}, {"gan": ()}):
+        with pytest.raises(TrainingError, match=rf"--start {first.out} is of another form"):
+            train_dcnn(dataclasses.replace(second, out=str(tmp_path / "third"), **changes))
+
+
+def test_older_runs_have_no_blocks():
+    state = {"width": 4, "image_size": 16, "channels": 1}
+    assert from_saved(DcnnConfig, state | {"out": "run"}).blocks == 0
+    assert DcnnConfig().blocks == 1

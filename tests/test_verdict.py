@@ -72,6 +72,13 @@ def test_one_re_saving_with_another_answer_makes_it_unsure():
     assert "after JPEG 50 it would be called fake" in why(judgement, CLOTHES)
 
 
+def test_a_re_saving_that_has_another_answer_by_a_hair_changes_nothing():
+    assert judged(0.999, 0.3, resaved_band=(0.3, 0.7)).answer == REAL
+    assert judged(0.999, 0.29, resaved_band=(0.3, 0.7)).answer == UNSURE
+    assert judged(0.001, 0.69, resaved_band=(0.3, 0.7)).answer == FAKE
+    assert judged(0.001, 0.71, resaved_band=(0.3, 0.7)).flips == ["JPEG 75"]
+
+
 def test_a_probability_in_the_band_is_unsure_whatever_the_re_savings_say():
     for real in (0.4, 0.5, 0.6):
         judgement = judged(real, real, unsure_band=(0.4, 0.6))
@@ -102,8 +109,9 @@ def test_who_knows_classes_alone_gives_no_answer():
 
 
 def test_the_limits_are_those_of_the_file(bundle, plain):
-    assert bundle.dcnn.limits == Limits(CALIBRATION["threshold"], tuple(CALIBRATION["unsure_band"]), 0.01)
-    assert Limits() == Limits(threshold=0.5, unsure_band=None, atypical_below=None)
+    bands = {name: tuple(CALIBRATION[name]) for name in ("unsure_band", "resaved_band")}
+    assert bundle.dcnn.limits == Limits(CALIBRATION["threshold"], **bands, atypical_below=0.01)
+    assert Limits() == Limits(threshold=0.5, unsure_band=None, resaved_band=None, atypical_below=None)
 
 
 def test_a_file_without_typical_or_limits_works_as_before(toy_pictures):
