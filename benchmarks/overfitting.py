@@ -51,7 +51,7 @@ def learn(c: DcnnConfig, training: Pictures, watched: Pictures, device: torch.de
     """A network, and the step that it is of."""
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(training.classes)).to(device, memory_format=torch.channels_last)
-    update = make_update(network, make_optimizer(network, c, device), Lessons(c, training, None, device), c)
+    update = make_update(network, make_optimizer(network, c, device), Lessons(c, training, None, device), None, c)
     best = Patience(network, c.patience)
     for step in trange(1, c.steps + 1, leave=False, disable=None):
         torch.manual_seed(c.seed * 1_000_003 + step)
