@@ -89,6 +89,7 @@ def main() -> None:
         theme=theme(),
         css_paths=UI / "page.css",
         ssr_mode=False,
+        mcp_server=True,
         show_error=True,
         max_file_size=MAX_FILE_BYTES,
         run_history=False,
