@@ -21,6 +21,8 @@ from ui.widgets import MAX_FILE_BYTES, Footer, Saver
 
 UI = Path(__file__).parent / "ui"
 HOUR = 3600  # seconds
+MOST_WAITING = 32  # events in the queue; whoever comes then is told so
+MOST_SESSIONS = 100  # whose state Gradio keeps, some 300 KB each; who comes back after a hundred others begins anew
 
 
 def build() -> gr.Blocks:
@@ -85,13 +87,19 @@ def main() -> None:
         page = build()
     except ModelError as error:
         sys.exit(f"app.py: {error}")
-    page.queue(max_size=32, api_open=False).launch(
+    serve(page)
+
+
+def serve(page: gr.Blocks) -> None:
+    """Serves a page until it is interrupted, within bounds that visitors and programs share."""
+    page.queue(max_size=MOST_WAITING, api_open=False).launch(
         theme=theme(),
         css_paths=UI / "page.css",
         ssr_mode=False,
         mcp_server=True,
         show_error=True,
         max_file_size=MAX_FILE_BYTES,
+        state_session_capacity=MOST_SESSIONS,
         run_history=False,
         footer_links=["api", "gradio"],
         favicon_path=UI / "favicon.png",
