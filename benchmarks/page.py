@@ -23,14 +23,17 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def start(python: str, script: str = "app.py", **environment: str) -> tuple[subprocess.Popen, str, float]:
-    """A new page: its process, its address, and the seconds until the address answered."""
+def start(
+    python: str, script: str = "app.py", log: Path = Path(os.devnull), **environment: str
+) -> tuple[subprocess.Popen, str, float]:
+    """A new page: its process, its address, and the seconds until the address answered. What it prints goes to log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"} | environment
     url, began = f"http://127.0.0.1:{port}/", time.perf_counter()
-    process = subprocess.Popen([python, script], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    with log.open("w") as file:
+        process = subprocess.Popen([python, script], cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
     while time.perf_counter() - began < 60:
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
