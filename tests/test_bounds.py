@@ -61,6 +61,18 @@ def test_values_that_no_event_takes_are_refused_with_a_sentence(page_server, nam
     assert "Traceback" not in page_server.log[before:]
 
 
+def test_an_event_that_names_an_impossible_file_is_refused_with_a_sentence(page_server):
+    before, events = len(page_server.log), httpx.get(f"{page_server.url}/config").json()["dependencies"]
+    number = next(event["id"] for event in events if event["api_name"] == "take_example")
+    for odd in ({"path": "a\0b", "meta": {"_type": "gradio.FileData"}}, "text", [1], None):
+        body = {"data": [None], "fn_index": number, "session_hash": "odd", "event_data": odd}
+        httpx.post(f"{page_server.url}/gradio_api/queue/join", json=body).raise_for_status()
+        answer = httpx.get(f"{page_server.url}/gradio_api/queue/data", params={"session_hash": "odd"}, timeout=30).text
+        assert '"success":false' in answer
+        assert say("page.nonsense") in answer or "There is no such example" in answer
+    assert "Traceback" not in page_server.log[before:]
+
+
 def test_a_stream_that_nobody_has_begun_just_ends(page_server):
     before = len(page_server.log)
     answer = httpx.get(f"{page_server.url}/gradio_api/queue/data", params={"session_hash": "nobody"})

@@ -7,11 +7,13 @@ request is answered with a sentence, and what is kept stays small.
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
 from gradio.exceptions import InvalidPathError
+from gradio.processing_utils import check_all_files_in_cache
 from gradio.route_utils import FnIndexInferError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,19 +28,31 @@ EVERY = 10  # seconds between two looks at the folder
 class Page(gr.Blocks):
     """Blocks that refuse what cannot be an event's input with a sentence, as the callbacks do."""
 
+    async def process_api(self, *args, **kwargs):
+        with refused():
+            check_all_files_in_cache(getattr(kwargs.get("event_data"), "_data", None))
+        return await super().process_api(*args, **kwargs)
+
     async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
         needed = len(block_fn.inputs)
         if len(inputs) < needed:
             raise gr.Error(say("page.too_few", needed=needed, given=len(inputs)), print_exception=False)
-        try:
+        with refused():
             return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
-        except gr.Error as error:
-            error.print_exception = False
-            raise
-        except InvalidPathError as error:  # its message would tell where the server keeps its files
-            raise gr.Error(say("page.not_uploaded"), print_exception=False) from error
-        except (*OF_NONSENSE, OSError) as error:  # also a path too long for the file system
-            raise gr.Error(say("page.nonsense"), print_exception=False) from error
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Inside, what is raised is the fault of what was sent."""
+    try:
+        yield
+    except gr.Error as error:
+        error.print_exception = False
+        raise
+    except InvalidPathError as error:  # its message would tell where the server keeps its files
+        raise gr.Error(say("page.not_uploaded"), print_exception=False) from error
+    except (*OF_NONSENSE, OSError) as error:  # also a path too long for the file system
+        raise gr.Error(say("page.nonsense"), print_exception=False) from error
 
 
 class Sensible:
