@@ -6,28 +6,38 @@ Draws pictures with the exported DCGAN and asks the exported DCNN: real or fake?
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+# Read when gradio is imported. After each event it would sum up all earlier ones, by pandas, for a dashboard.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+os.environ.setdefault("GRADIO_TEMP_DIR", os.path.join(tempfile.gettempdir(), "dcgan-studio"))  # the page's own
 
 import gradio as gr
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
 from export.runtime import ModelError
-from ui import generate, judge, models, steer, wander
+from ui import bounds, generate, judge, models, steer, wander
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
 from ui.widgets import MAX_FILE_BYTES, Footer, Saver
 
 UI = Path(__file__).parent / "ui"
-HOUR = 3600  # seconds
+HOUR = 3600  # seconds, after which a file that was uploaded or made is deleted
+MOST_KEPT = 300_000_000  # bytes of such files; beyond it the oldest go sooner
+MOST_SENT = MAX_FILE_BYTES * 4 // 3 + 100_000  # bytes of a request: a file, or its data URL, and some words
+MOST_WAITING = 32  # events in the queue; whoever comes then is told so
+MOST_SESSIONS = 100  # whose state Gradio keeps, some 300 KB each; who comes back after a hundred others begins anew
 
 
 def build() -> gr.Blocks:
     """The page, from its tabs. Raises ModelError where there is no bundle."""
     shelf()
-    kept = (HOUR, 24 * HOUR)
-    with gr.Blocks(title=say("page.title"), analytics_enabled=False, delete_cache=kept, fill_width=False) as page:
+    with bounds.Page(title=say("page.title"), analytics_enabled=False, fill_width=False) as page:
         gr.Markdown(say("page.introduction"), elem_id="introduction")
         footer = Footer(label=say("page.ran"), elem_id="ran", render=False)
         saver = Saver(label=say("page.saved"), visible="hidden")
@@ -85,13 +95,22 @@ def main() -> None:
         page = build()
     except ModelError as error:
         sys.exit(f"app.py: {error}")
-    page.queue(max_size=32, api_open=False).launch(
+    serve(page)
+
+
+def serve(page: gr.Blocks) -> None:
+    """Serves a page until it is interrupted, within bounds that visitors and programs share."""
+    bounds.keep_tidy(page, Path(get_upload_folder()), HOUR, MOST_KEPT)
+    page.queue(max_size=MOST_WAITING, api_open=False).launch(
         theme=theme(),
         css_paths=UI / "page.css",
         ssr_mode=False,
+        mcp_server=True,
         show_error=True,
         max_file_size=MAX_FILE_BYTES,
+        state_session_capacity=MOST_SESSIONS,
         run_history=False,
+        app_kwargs={"max_body_size": MOST_SENT, "middleware": [Middleware(bounds.Sensible)]},
         footer_links=["api", "gradio"],
         favicon_path=UI / "favicon.png",
     )

@@ -1,10 +1,13 @@
 """How quick and how small is the page? python benchmarks/page.py [--starts 5] [--calls 200]
 
-Starts app.py as a process of its own and prints: seconds until it answers HTTP (median), how long a call of /generate
-takes a program, and the memory of the process afterwards. Linux only, as it reads /proc.
+Starts app.py as a process of its own and prints: seconds until it answers HTTP (median), how long a click takes that
+draws 16 pictures and a move of a slider that steers one, each beside an event of benchmarks/ready.py that returns as
+much and has it ready (events of both in turn, medians), and the memory of the process afterwards. Linux only, as it
+reads /proc.
 """
 
 import argparse
+import json
 import os
 import socket
 import statistics
@@ -15,19 +18,22 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from gradio_client import Client
+import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def start(python: str) -> tuple[subprocess.Popen, str, float]:
-    """A new page: its process, its address, and the seconds until the address answered."""
+def start(
+    python: str, script: str = "app.py", log: Path = Path(os.devnull), **environment: str
+) -> tuple[subprocess.Popen, str, float]:
+    """A new page: its process, its address, and the seconds until the address answered. What it prints goes to log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1"} | environment
     url, began = f"http://127.0.0.1:{port}/", time.perf_counter()
-    process = subprocess.Popen([python, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    with log.open("w") as file:
+        process = subprocess.Popen([python, script], cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
     while time.perf_counter() - began < 60:
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
@@ -36,18 +42,57 @@ def start(python: str) -> tuple[subprocess.Popen, str, float]:
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.02)
     process.kill()
-    raise SystemExit("app.py did not answer within a minute.")
+    raise SystemExit(f"{script} did not answer within a minute.")
 
 
-def megabytes(process: subprocess.Popen) -> float:
-    """Resident memory of a process."""
+def megabytes(process: subprocess.Popen, what: str = "VmRSS") -> float:
+    """Resident memory of a process; VmHWM: its peak."""
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024
 
 
 def stop(process: subprocess.Popen) -> None:
     process.terminate()
     process.wait(timeout=20)
+
+
+class Visitor:
+    """A browser's session with a page, without the browser: joins the queue, and reads until the event is completed."""
+
+    def __init__(self, url: str, name: str):
+        self.http, self.name = httpx.Client(base_url=url, timeout=60), name
+        events = self.http.get("/config").json()["dependencies"]
+        self.numbers = {event["api_name"]: event["id"] for event in events if event["api_name"]}
+
+    def click(self, event: str, *data) -> float:
+        """Seconds that an event took, from the click until its result was here."""
+        body = {"data": data, "fn_index": self.numbers[event], "session_hash": self.name}
+        began = time.perf_counter()
+        self.http.post("/gradio_api/queue/join", json=body).raise_for_status()
+        with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.name}) as answer:
+            for line in answer.iter_lines():
+                if line.startswith('data: {"msg":"process_completed"'):
+                    seconds = time.perf_counter() - began
+                    assert '"success":true' in line, line
+        return seconds
+
+
+def side_by_side(page: Visitor, floor: Visitor, calls: int) -> dict[str, list[float]]:
+    """Seconds of each event, called in turn. Every click draws other pictures, every move is to another place."""
+    seconds: dict[str, list[float]] = {"generate": [], "ready_sheet": [], "steer_shown": [], "ready_picture": []}
+    start = json.dumps({"seed": 7})
+    for i in range(-10, calls):
+        controls, places = (None, "each", str(16 * i + 1000), 16, 1), (round(i % 80 / 10 - 4, 1), *[0] * 7)
+        took = {
+            "generate": page.click("generate", *controls),
+            "ready_sheet": floor.click("ready_sheet", *controls),
+            "steer_shown": page.click("steer_shown", None, start, *places),
+            "ready_picture": floor.click("ready_picture", None, start, *places),
+        }
+        if i >= 0:  # the first ones wake things up
+            for event, each in took.items():
+                seconds[event].append(each)
+    return seconds
 
 
 def main() -> None:
@@ -63,20 +108,27 @@ def main() -> None:
         seconds.append(ready)
         stop(process)
     process, url, _ = start(args.python)
-    client = Client(url, verbose=False)
-    before, calls = megabytes(process), []
-    for i in range(args.calls):
-        began = time.perf_counter()
-        client.predict(seed=str(i), count=16, api_name="/generate")
-        calls.append(time.perf_counter() - began)
-    after = megabytes(process)
-    stop(process)
+    other, other_url, _ = start(args.python, "benchmarks/ready.py")
+    try:
+        before = megabytes(process)
+        took = side_by_side(Visitor(url, "visitor"), Visitor(other_url, "visitor"), args.calls)
+        after = megabytes(process)
+    finally:
+        stop(process)
+        stop(other)
+    ms = {event: 1000 * statistics.median(each) for event, each in took.items()}
 
     print("| what | value |\n| --- | --- |")
     print(f"| process start to first HTTP answer, median of {args.starts} | {statistics.median(seconds):.2f} s |")
-    print(f"| /generate of 16 pictures, median of {args.calls} | {1000 * statistics.median(calls):.0f} ms |")
+    for what, event, floor in (
+        ("click to 16 pictures", "generate", "ready_sheet"),
+        ("slider to steered picture", "steer_shown", "ready_picture"),
+    ):
+        ratio = ms[event] / ms[floor]
+        print(f"| {what}, median of {args.calls} | {ms[event]:.1f} ms |")
+        print(f"| the same, had it been ready | {ms[floor]:.1f} ms, ratio {ratio:.2f} |")
     print(f"| resident memory when ready | {before:.0f} MB |")
-    print(f"| resident memory after {args.calls} calls | {after:.0f} MB |")
+    print(f"| resident memory after {2 * args.calls} events | {after:.0f} MB |")
 
 
 if __name__ == "__main__":

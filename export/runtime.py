@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -33,6 +34,7 @@ MANIFEST = "manifest.json"
 ORDER = "order.txt"  # beside bundles: which of them come first
 NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
 MOST_AT_ONCE = 64  # pictures in one run of a graph: memory stays bounded, and throughput no longer grows
+SHARE = 8  # pictures that a core takes at a time: fewer would take longer each, more would leave other cores waiting
 
 
 class ModelError(ValueError):
@@ -60,15 +62,27 @@ def cuda_is_here() -> bool:
         return False
 
 
+@functools.cache
+def cores() -> int:
+    """The CPU cores that this process may use: in a container fewer than the host has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def workers() -> ThreadPoolExecutor:
+    """The threads among which batches are shared, one a core, for all models and all callers."""
+    return ThreadPoolExecutor(cores(), "runtime")
+
+
 def open_session(model: bytes) -> ort.InferenceSession:
-    """A session on the GPU where there is one, else on the CPU cores that this process may use."""
+    """A session on the GPU where there is one, else one that runs in the thread that calls it.
+
+    `Model.run` shares batches among the cores. Threads inside a graph would have to meet after each operator: they
+    cost a fifth more CPU time, or twice as much where they spin, and on busy cores they wait for each other.
+    """
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.inter_op_num_threads = 1
-    # onnxruntime counts the host's cores, also in a container that may use only a few of them.
-    options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    # A thread that waits for its next share sleeps. By default it spins, which on shared cores doubles the CPU time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.inter_op_num_threads = options.intra_op_num_threads = 1
     providers = ["CPUExecutionProvider"]
     if cuda_is_here():
         ort.preload_dlls()
@@ -107,6 +121,7 @@ class Model:
                 f"{self.path} is a model of kind {self.facts.get('kind')!r}; a {self.kind} is needed here."
             )
         self.provider = self.session.get_providers()[0]
+        self.on_gpu = self.provider != "CPUExecutionProvider"
         self.classes: list[str] = self.facts["classes"]
         self.image_size: int = self.facts["image_size"]
         self._local = threading.local()
@@ -125,14 +140,14 @@ class Model:
         return getattr(self._local, "seconds", 0.0)
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The graph's outputs by name, MOST_AT_ONCE rows at a time."""
+        """The graph's outputs by name; on a CPU, rows are shared among its cores."""
         began = time.perf_counter()
         n = len(next(iter(inputs.values())))
+        share = MOST_AT_ONCE if self.on_gpu else SHARE
         names = [output.name for output in self.session.get_outputs()]
-        parts = [
-            self.session.run(names, {name: array[i : i + MOST_AT_ONCE] for name, array in inputs.items()})
-            for i in range(0, max(n, 1), MOST_AT_ONCE)
-        ]
+        shares = [{name: array[i : i + share] for name, array in inputs.items()} for i in range(0, max(n, 1), share)]
+        run = functools.partial(self.session.run, names)
+        parts = [run(each) for each in shares] if self.on_gpu or len(shares) == 1 else list(workers().map(run, shares))
         self._local.seconds = time.perf_counter() - began
         return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)}
 

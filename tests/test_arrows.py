@@ -13,7 +13,8 @@ TORCHY = {"torch", "onnx", "onnxscript", "dcgan", "export.to_onnx"}
 GROUND = {"export.latents", "export.recipes", "export.pictures"}
 PAGE = {"gradio", "numpy", "PIL", "export.films", "export.resave", "export.runtime", "export.verdict", "ui", *GROUND}
 MAY_IMPORT = {
-    "app.py": PAGE,
+    "app.py": {"starlette", *PAGE},
+    "ui/bounds.py": {"starlette", *PAGE},
     "ui/*.py": PAGE,
     "export/latents.py": {"numpy"},
     "export/recipes.py": {"numpy", "export.latents"},

@@ -198,6 +198,15 @@ def test_huge_sides_are_reduced_by_a_whole_factor_and_small_ones_kept(height, wi
     assert factor == 1 or WORKING_SIDE <= min(pixels.shape[:2]) < 2 * WORKING_SIDE
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16"])
+def test_a_huge_picture_is_reduced_in_bands_as_it_would_be_whole(mode):
+    levels = np.random.default_rng(0).integers(0, 256, (3301, 3100)).astype(np.uint8)
+    picture = Image.fromarray(levels.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(levels)
+    picture = picture if mode == "I;16" else picture.convert(mode)
+    whole = Image.fromarray(levels).convert("RGB").reduce(3)
+    np.testing.assert_array_equal(read_picture(encode(picture, "PNG", compress_level=1)), np.asarray(whole))
+
+
 def test_a_text_is_no_picture():
     with pytest.raises(PictureError, match=r"^notes\.png is not a picture\. These can be read: PNG, JPEG"):
         read_picture(b"dear diary", "notes.png")

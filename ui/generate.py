@@ -10,7 +10,7 @@ from export.pictures import PictureError, read_recipe
 from export.recipes import Recipe, RecipeError, latents_of, parse_recipes, parse_share, recipes_of
 from export.runtime import Bundle, Generator
 from ui.sentences import SENTENCES, speaks
-from ui.sheets import EACH, MOST, SURPRISES, as_entry, ran, recipe_of, sheet_of
+from ui.sheets import EACH, MOST, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, shelf, take
 from ui.texts import say
 from ui.widgets import Choice, Count, Footer, PictureFile, SentFile, Sheet
@@ -264,7 +264,7 @@ def controls_of(file: SentFile | None, bundle: str | None) -> tuple:
 @speaks
 def more_like_chosen(event: gr.EventData) -> tuple:
     """`more_like` of a picture of any sheet, shown in this tab."""
-    entry = event._data
+    entry = chosen(event)
     keys = ("bundle", "label", "seed", "truncation", "latent")
     return gr.Tabs(selected="generate"), *more_like(**{key: entry.get(key) for key in keys})
 

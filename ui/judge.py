@@ -11,7 +11,7 @@ from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
 from ui.evidence import enlarge, paint
 from ui.sentences import speaks
-from ui.sheets import ran, recipe_of
+from ui.sheets import chosen, ran, recipe_of
 from ui.shelf import example_files, names_with, some_have, take
 from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
 
@@ -123,7 +123,7 @@ def show_examples(bundle: str | None) -> dict:
 def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
     """The example that was chosen."""
     examples = examples_of(take(bundle, "dcnn"))
-    number = event._data.get("index")
+    number = chosen(event).get("index")
     if not isinstance(number, int) or not 0 <= number < len(examples):
         raise PictureError("There is no such example; choose one that is shown.")
     return examples[number].pixels
@@ -132,8 +132,9 @@ def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
 @speaks
 def take_generated(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
     """The picture that was chosen in the other tab, drawn again from its recipe: no detail is lost on the way."""
-    bundle = take(event._data.get("bundle"), "dcnn")
-    pixels = bundle.generator.follow([recipe_of(event._data, bundle)])[0]
+    entry = chosen(event)
+    bundle = take(entry.get("bundle"), "dcnn")
+    pixels = bundle.generator.follow([recipe_of(entry, bundle)])[0]
     return gr.Tabs(selected="judge"), bundle.name, pixels
 
 

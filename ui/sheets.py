@@ -65,6 +65,11 @@ def ran(bundle: Bundle, model: Model) -> dict:
     }
 
 
+def chosen(event: gr.EventData) -> dict:
+    """What a sheet tells of the picture, or pictures, that were chosen; {} for what no sheet would tell."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
 @speaks
 def save(pictures: list[dict], how: str = "zip", bundle: str = "", columns: int = 0) -> dict:
     """Save pictures as one file: all of them in one PNG (how: sheet), or each in its own (how: zip), with recipes.
@@ -118,6 +123,6 @@ def plain_name(*parts: str | None) -> str:
 @speaks
 def save_shown(event: gr.EventData) -> dict:
     """`save`, of a sheet on the page; for the Saver, which hands the file to the browser."""
-    asked = event._data
+    asked = chosen(event)
     name, content = saved(asked.get("pictures"), asked.get("how"), asked.get("bundle"), asked.get("columns"))
     return {"name": name, "url": address(Path(save_bytes_to_cache(content, name, get_upload_folder())))}

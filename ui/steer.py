@@ -12,7 +12,7 @@ from export.recipes import Recipe, RecipeError, latents_of, recipes_of
 from export.runtime import Bundle, Generator, ModelError
 from ui.generate import class_asked
 from ui.sentences import speaks
-from ui.sheets import EACH, SURPRISES, as_entry, ran, recipe_of, sheet_of
+from ui.sheets import EACH, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, notice_of, take
 from ui.texts import say
 from ui.wander import offer_one_class
@@ -165,25 +165,34 @@ def at_rest(bundle: Bundle, start: Recipe) -> tuple:
     return json.dumps(as_entry(start)), *sliders, gr.update(visible=K == 0), *steered(bundle, start, [])
 
 
+def start_of(text: str, bundle: Bundle) -> Recipe:
+    """The recipe in the box that holds it. Raises RecipeError, SeedError."""
+    try:
+        return recipe_of(json.loads(text), bundle)
+    except (TypeError, json.JSONDecodeError):
+        return recipe_of(None, bundle)
+
+
 @speaks
 def rest(bundle: str | None, start: str) -> tuple:
     """Sliders back to the start."""
     shelved = take(bundle)
-    return at_rest(shelved, recipe_of(json.loads(start), shelved))
+    return at_rest(shelved, start_of(start, shelved))
 
 
 @speaks
 def steer_shown(bundle: str | None, start: str, *amounts: float) -> tuple[dict, dict]:
     """`steer_picture`, for the sliders."""
     shelved = take(bundle)
-    return steered(shelved, recipe_of(json.loads(start), shelved), list(amounts))
+    return steered(shelved, start_of(start, shelved), list(amounts))
 
 
 @speaks
 def steer_chosen(event: gr.EventData) -> tuple:
     """A picture of any sheet, taken to this tab."""
-    shelved = take(event._data.get("bundle"))
-    start = recipe_of(event._data, shelved)
+    entry = chosen(event)
+    shelved = take(entry.get("bundle"))
+    start = recipe_of(entry, shelved)
     seed = "" if start.seed is None else str(start.seed)
     label = offer_one_class(shelved.name, start.label or EACH)
     return gr.Tabs(selected="steer"), shelved.name, label, seed, *at_rest(shelved, start)
@@ -205,7 +214,7 @@ def pick(term: str | None, a: str | None, b: str | None, c: str | None, event: g
     """The terms A, B and C after a picture was clicked: its seed goes into one of them, or out again."""
     texts = [a or "", b or "", c or ""]
     place = list(TERMS).index(term) if term in TERMS else 0
-    seed, seeds = str(event._data.get("seed")), [part.strip() for part in texts[place].split(",") if part.strip()]
+    seed, seeds = str(chosen(event).get("seed")), [part.strip() for part in texts[place].split(",") if part.strip()]
     texts[place] = ", ".join([s for s in seeds if s != seed] if seed in seeds else [*seeds, seed][-MOST_IN_A_TERM:])
     return texts
 
