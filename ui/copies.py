@@ -19,7 +19,7 @@ from ui.texts import say
 from ui.widgets import Choice, CopyView, Footer, Picture, Sheet, png_url
 
 EXAMPLES = 6  # of each kind
-RARE = 1.0  # percent of the unseen real pictures: what stands out more than theirs may be a copy
+SURE, RARE = 0.1, 1.0  # percent of the unseen real pictures: what is nearer than all but these is, or may be, a copy
 
 
 @speaks
@@ -48,6 +48,8 @@ def as_value(bundle: Bundle, index: Neighbours, pixels: np.ndarray, found: Found
     answer, facts = answer_of(found), index.facts
     told = {"training": f"{len(index):,}", "unseen": f"{facts['unseen']:,}", "share": share(100 - found.percentile)}
     told |= {"data": facts["data"]["name"], "unseen_are": facts["unseen_are"], "features": facts["features"]}
+    nearer = round(found.percentile * facts["unseen"] / 100)
+    told["nearer"] = say("copies.nearer_one") if nearer == 1 else say("copies.nearer_many", number=nearer or "none")
     mean = found.nearest[0].distance / found.ratio if found.ratio else 1.0
     return {
         "bundle": bundle.name,
@@ -77,8 +79,8 @@ def as_value(bundle: Bundle, index: Neighbours, pixels: np.ndarray, found: Found
 
 
 def answer_of(found: Found) -> str:
-    """copy: nearer than all unseen real pictures; near: than all but a rare few; none."""
-    return "copy" if found.percentile == 0 else "near" if found.percentile < RARE else "none"
+    """copy: nearer than the unseen real pictures, but for one in a thousand; near: but for one in a hundred; none."""
+    return "copy" if found.percentile < SURE else "near" if found.percentile < RARE else "none"
 
 
 def share(percent: float) -> str:
@@ -205,7 +207,8 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
     picture.clear(nearest_again, **what, api_visibility="private")
     bundle.input(nearest_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
     examples.select(take_example, bundle, picture, **quiet).success(nearest, **what, api_visibility="private")
-    gr.on([sheet.compare for sheet in sheets], take_chosen, None, [tabs, bundle, picture], **quiet).success(
-        nearest, **what, api_visibility="private"
-    ).then(show_examples, bundle, examples, **quiet)
+    for sheet in sheets:
+        taken = sheet.compare(take_chosen, None, [tabs, bundle, picture], **quiet)
+        compared = taken.success(nearest, **what, api_visibility="private")
+        compared.then(show_examples, bundle, examples, **quiet)
     answer.begin(show_examples, bundle, examples, **quiet)
