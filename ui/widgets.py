@@ -291,10 +291,11 @@ class Saver(Drawn):
 class BundleView(Drawn):
     """Files and figures of a bundle."""
 
-    script = "bundle.js"
+    script, parts, texts = "bundle.js", ("plots.js", "scrub.js", "usage.js"), ("bundle",)
     about = (
         "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url), "
-        "progress (url of an animation of the training, seeds, steps and milliseconds of its frames; or null)"
+        "progress (url of an animation of the training, seeds, steps and milliseconds of its frames; or null), code "
+        "(to run the models elsewhere, by language)"
     )
 
 
