@@ -20,7 +20,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from export.runtime import ModelError
-from ui import bounds, generate, judge, models, steer, wander
+from ui import bounds, copies, generate, judge, models, steer, wander
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
@@ -46,6 +46,8 @@ def build() -> gr.Blocks:
                 sheet, _ = generate.build(page, footer)
             with gr.Tab("Real or fake?", id="judge") as judging:
                 pass  # it is laid out when the sheets are there that ask it
+            with gr.Tab(say("copies.tab"), id="copies") as comparing:
+                pass  # likewise
             with gr.Tab(say("wander.tab"), id="wander"):
                 between = wander.build(footer)
             with gr.Tab(say("steer.tab"), id="steer"):
@@ -55,6 +57,8 @@ def build() -> gr.Blocks:
         sheets = [sheet, between, steered, total]
         with judging:
             judge.build(page, tabs, sheets, footer)
+        with comparing:
+            copies.build(page, tabs, sheets, footer)
         footer.render()
         for each in sheets:
             generate.accept(each, sheet, tabs, footer)

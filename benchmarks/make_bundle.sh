@@ -45,3 +45,5 @@ EOF
   examples=(--examples runs/fashion-mnist-examples)
 fi
 python -m export.to_onnx "${runs[@]}" --out "models/$name" --weights $weights "${examples[@]}"
+# So that anyone can ask whether a picture is a copy; the training pictures travel along where their licence lets them.
+python -m export.add_neighbours "models/$name" ${DATA:+--data-dir "$DATA"}

@@ -15,11 +15,17 @@ HUB_LICENCES = ("mit", "apache-2.0", "cc0-1.0", "cc-by-4.0")  # those that model
 
 
 def write_card(
-    name: str, facts: dict[str, dict], sizes: dict[str, int], metrics: list[dict], progress: dict | None = None
+    name: str,
+    facts: dict[str, dict],
+    sizes: dict[str, int],
+    metrics: list[dict],
+    progress: dict | None = None,
+    neighbours: dict | None = None,
 ) -> str:
     """A model card in Markdown, with the front matter that model hubs read.
 
-    facts and sizes (bytes): by file name; progress: the facts of progress.webp, where there is one.
+    facts and sizes (bytes): by file name; progress, neighbours: the facts of progress.webp and of neighbours.npz, where
+    they are there.
     """
     some = next(iter(facts.values()))
     data, classes = some["data"], some["classes"]
@@ -40,6 +46,7 @@ def write_card(
         "`manifest.json` holds the sha256 of each file; each `.onnx` holds its facts as JSON in its metadata. "
         "`examples/`, where it is there, holds real pictures of the same data to try.",
         use(name, facts, classes),
+        copies(name, neighbours) if neighbours else "",
         "## Measured",
         measured(metrics),
         "## Made",
@@ -82,6 +89,28 @@ def learning(progress: dict) -> str:
     return (
         f"![{seeds} while the generator learns, from step {steps[0]} to step {steps[-1]}]({progress['file']})\n\n"
         f"{seeds} through training, at the steps {', '.join(steps)}."
+    )
+
+
+def copies(name: str, neighbours: dict) -> str:
+    """What the index of training pictures is, what it finds, and how to ask it."""
+    found = "; ".join(f"{how} {share:.4g}" for how, share in neighbours["found"].items())
+    thumbnails = neighbours["thumbnails"]
+    pictures = (
+        f"`neighbours.zip` holds those pictures, in lossy WebP {thumbnails['quality']}, to look at."
+        if thumbnails
+        else "The pictures themselves stay away: their licence does not clearly let them travel."
+    )
+    return (
+        "## Is it a copy?\n\n"
+        f"`neighbours.npz` holds {neighbours['training']:,} training pictures of {neighbours['data']['name']}, reduced "
+        f"to {neighbours['features']} numbers each, among which the nearest are found ({neighbours['recall']:.4g} of "
+        "the exact nearest ones). A copy is far nearer to one of them than to the next few. How much nearer is usual "
+        f"is told by {neighbours['unseen']:,} pictures of {neighbours['unseen_are']}, which no training saw. {pictures}"
+        f"\n\nOf copies of training pictures, this share stands out more than 99 % of the unseen ones do: {found}.\n\n"
+        "```python\nfrom export.neighbours import Neighbours\n\n"
+        f'found = Neighbours("models/{name}").look(pixels)  # found.percentile: 0 for a copy, 50 for a usual picture\n'
+        "```"
     )
 
 

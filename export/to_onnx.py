@@ -42,6 +42,7 @@ from export import progress
 from export.card import write_card
 from export.directions import directions_of
 from export.latents import RECIPE, SEED_MAX, latents
+from export.neighbours import INDEX, PICTURES, Neighbours
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
 from export.runtime import DCNN, MANIFEST, Critic, Generator, ModelError, read_manifest
 from export.weights import plain, rounded, store_halves
@@ -346,7 +347,7 @@ def export(
     """Writes the bundle of these runs: graphs, samples, metrics, card, and last the manifest that vouches for them.
 
     `examples`: a folder of real pictures to ship beside them, for visitors to try. `weights`: fp32, or fp16 for files
-    of half the size. `keep`: models of the bundle as it is, such as the referee that better generators are measured by.
+    of half the size. `keep`: files of the bundle as it is, such as the referee that better generators are measured by.
     Raises ExportError, TrainingError, PictureError, OSError.
     """
     shown = read_examples(examples) if examples else {}
@@ -367,12 +368,13 @@ def export(
         metrics += rows
         if "generator.onnx" in new:
             film = film_of(run, new["generator.onnx"].facts)
-    kept = {name: read_model(out / name) for name in keep}
+    kept = {name: read_model(out / name) for name in keep if name != INDEX}
+    index, index_facts = read_index(out) if INDEX in keep else ({}, None)
     if twice := set(kept) & set(graphs):
         raise ExportError(f"--keep {twice.pop()}: a run that was named makes it anew.")
     metrics += [row for row in read_rows(out) if f"{row['of']}.onnx" in kept] if kept else []
     facts = {name: graph.facts for name, graph in graphs.items()} | {name: facts for name, (_, facts) in kept.items()}
-    check_together(facts)
+    check_together(facts | ({INDEX: index_facts} if index_facts else {}))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as folder:
         aside = Path(folder)
@@ -380,13 +382,15 @@ def export(
             write_graph(graph, aside / name)
         for name, (content, _) in kept.items():
             (aside / name).write_bytes(content)
+        for name, content in index.items():
+            (aside / name).write_bytes(content)
         if "generator.onnx" in graphs:
             (aside / "samples.png").write_bytes(samples(aside / "generator.onnx"))
         (aside / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         if film:
             (aside / progress.FILE).write_bytes(film[0])
         sizes = {name: (aside / name).stat().st_size for name in facts}
-        card = write_card(out.name, facts, sizes, metrics, film and film[1])
+        card = write_card(out.name, facts, sizes, metrics, film and film[1], index_facts)
         (aside / "README.md").write_text(card, encoding="utf-8")
         (aside / "examples").mkdir()
         for name, content in shown.items():
@@ -421,6 +425,13 @@ def read_model(path: Path) -> tuple[bytes, dict]:
     if not path.is_file():
         raise ExportError(f"--keep {path.name}: there is no {path}.")
     return path.read_bytes(), MODELS[path.name](path).facts
+
+
+def read_index(folder: Path) -> tuple[dict[str, bytes], dict]:
+    """The files of a bundle's index of training pictures, and its facts. Raises ModelError."""
+    facts = Neighbours(folder).facts
+    names = [INDEX, PICTURES] if facts["thumbnails"] else [INDEX]
+    return {name: (folder / name).read_bytes() for name in names}, facts
 
 
 def read_rows(folder: Path) -> list[dict]:
@@ -472,9 +483,10 @@ def main(argv: list[str] | None = None) -> None:
         "--keep",
         nargs="+",
         default=(),
-        choices=tuple(MODELS),
+        choices=(*MODELS, INDEX),
         metavar="FILE",
-        help="models of the bundle to keep as they are, such as referee.onnx, by which generators are measured",
+        help="files of the bundle to keep as they are, such as referee.onnx, by which generators are measured, or "
+        "neighbours.npz, which knows the training pictures",
     )
     args = parser.parse_args(argv)
     try:

@@ -232,10 +232,21 @@ def start_page(models: Path, folder: Path) -> Server:
 
 
 @pytest.fixture(scope="session")
-def page_bundle(careful_bundle, toy_pictures, tmp_path_factory) -> Path:
-    """The careful bundle as one that is shipped: with figures and with real pictures as examples."""
-    folder = tmp_path_factory.mktemp("models") / "shapes"
+def indexed_bundle(careful_bundle, toy_pictures, tmp_path_factory) -> Path:
+    """The careful bundle with an index of its training pictures."""
+    from export import add_neighbours
+
+    folder = tmp_path_factory.mktemp("models") / "careful"
     shutil.copytree(careful_bundle, folder)
+    add_neighbours.main([str(folder), "--data", str(toy_pictures)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page_bundle(indexed_bundle, toy_pictures, tmp_path_factory) -> Path:
+    """The indexed bundle as one that is shipped: with figures and with real pictures as examples."""
+    folder = tmp_path_factory.mktemp("models") / "shapes"
+    shutil.copytree(indexed_bundle, folder)
     metric = {"of": "dcnn", "metric": "real_or_fake_balanced_accuracy", "value": 0.75, "n": 128}
     conditions = {"on": "shapes test and fakes of unused seeds", "command": "python -m dcgan.evaluate runs/shapes"}
     (folder / "metrics.json").write_text(json.dumps([metric | conditions]))

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCHY = {"torch", "onnx", "onnxscript", "dcgan", "export.to_onnx"}
 # The ground floor (latents, recipes, pictures, runtime) needs no torch, and everything may stand on it.
 GROUND = {"export.latents", "export.recipes", "export.pictures"}
-PAGE = {"gradio", "numpy", "PIL", "export.films", "export.resave", "export.runtime", "export.verdict", "ui", *GROUND}
+STANDING = {"export.films", "export.neighbours", "export.resave", "export.runtime", "export.verdict"}
+PAGE = {"gradio", "numpy", "PIL", "ui", *STANDING, *GROUND}
 MAY_IMPORT = {
     "app.py": {"starlette", *PAGE},
     "ui/bounds.py": {"starlette", *PAGE},
@@ -20,6 +21,7 @@ MAY_IMPORT = {
     "export/recipes.py": {"numpy", "export.latents"},
     "export/pictures.py": {"numpy", "PIL"},
     "export/runtime.py": {"numpy", "PIL", "onnxruntime", *GROUND},
+    "export/neighbours.py": {"numpy", "PIL", "export.runtime", *GROUND},
     "export/generate.py": {"numpy", "export.runtime", *GROUND},
     "export/resave.py": {"numpy", "PIL"},
     "export/verdict.py": {"numpy", "export.resave", "export.runtime", *GROUND},
@@ -27,6 +29,7 @@ MAY_IMPORT = {
     "export/card.py": {"export.runtime"},
     "export/progress.py": {"numpy", "PIL"},
     "export/films.py": {"numpy", "PIL"},
+    "export/add_neighbours.py": {"numpy", "PIL", "tqdm", "dcgan", "export"},
     "export/to_onnx.py": {
         "torch",
         "onnx",
@@ -37,6 +40,7 @@ MAY_IMPORT = {
         "export.runtime",
         "export.card",
         "export.directions",
+        "export.neighbours",
         "export.progress",
         "export.weights",
         *GROUND,
@@ -84,7 +88,8 @@ def test_a_file_imports_only_what_its_room_may(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["app", "export.runtime", "export.generate", "export.judge", "export.verdict", "dcgan.config"]
+    "module",
+    ["app", "export.runtime", "export.generate", "export.judge", "export.neighbours", "export.verdict", "dcgan.config"],
 )
 def test_torch_stays_out(module):
     code = f"import sys, {module}; print(sorted({{'torch', 'onnx', 'gradio'}} & set(sys.modules)))"

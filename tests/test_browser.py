@@ -512,12 +512,10 @@ def test_a_bundle_that_lacks_something_says_so(mixed_visit):
 def test_the_training_is_shown_among_the_models(mixed_visit):
     page = mixed_visit.page
     open_tab(page, "Models")
-    film = page.locator("#bundle .learning img")
+    film = page.locator("#bundle .learning canvas")
     film.wait_for(timeout=SEEN_SOON)
-    page.wait_for_function("document.querySelector('#bundle .learning img').naturalWidth > 0", timeout=SEEN_SOON)
-    assert (
-        film.get_attribute("alt") == "The pictures of seeds 1 to 64 while the generator learns, from step 1 to step 2"
-    )
+    words = "The pictures of seeds 1 to 64 while the generator learns, from step 1 to step 2"
+    assert film.get_attribute("aria-label") == words
     assert "Not for commercial use" in page.locator("#bundle .warning").inner_text()
     page.get_by_text("How it learnt").click()
     sync_api.expect(film).not_to_be_visible()
@@ -533,4 +531,57 @@ def test_who_wants_less_motion_has_to_ask_for_it(visit):
     page.reload()
     open_tab(page, "Models")
     page.get_by_text("How it learnt").wait_for(timeout=SEEN_SOON)
-    sync_api.expect(page.locator("#bundle .learning img")).not_to_be_visible()
+    sync_api.expect(page.locator("#bundle .learning .frames")).not_to_be_visible()
+
+
+def test_a_picture_is_compared_with_the_training_pictures(visit, toy_pictures):
+    page = visit.page
+    page.locator("#sheet [role=radio]").nth(2).click()
+    page.locator("#sheet").get_by_role("button", name="Is it a copy?").click()
+    page.locator("#copy .headline[data-answer]").wait_for(timeout=SEEN_SOON)
+    assert page.locator("#copy .strip img").count() == 6
+    page.locator("#copy-examples [role=radio]").nth(11).click()
+    page.locator("#copy .headline[data-answer=copy]").wait_for(timeout=SEEN_SOON)
+    page.locator("#compared").get_by_role("button", name="Remove Image").click()
+    page.locator("#copy .nothing").wait_for(timeout=SEEN_SOON)
+    page.locator("#compared input[type=file]").set_input_files(toy_pictures / "train" / "cross" / "007.png")
+    page.locator("#copy .headline[data-answer=copy]").wait_for(timeout=SEEN_SOON)
+    assert "neighbours.npz" in page.locator("#ran").inner_text()
+
+
+@pytest.mark.parametrize("mixed_visit", [WIDE], ids=["1280"], indirect=True)
+@pytest.mark.parametrize("decoder", [True, False])
+def test_the_training_is_a_slider(mixed_visit, decoder):
+    page = mixed_visit.page
+    if not decoder:  # as in browsers that have none: the page sends the frames
+        page.add_init_script("delete window.ImageDecoder")
+        page.reload()
+        page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
+    open_tab(page, "Models")
+    canvas, step = page.locator("#bundle .learning canvas"), page.locator("#bundle .scrub .step")
+    canvas.wait_for(timeout=SEEN_SOON)
+    assert step.inner_text() == "step 2"
+    last = canvas.evaluate("c => c.toDataURL()")
+    page.get_by_label("Step of the training").focus()
+    page.keyboard.press("ArrowLeft")
+    assert step.inner_text() == "step 1"
+    assert canvas.evaluate("c => c.toDataURL()") != last
+    page.get_by_role("button", name="Play").click()
+    sync_api.expect(step).to_have_text("step 2", timeout=SEEN_SOON)
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_figures_are_drawn_and_code_is_offered(visit):
+    page = visit.page
+    open_tab(page, "Models")
+    page.locator("#bundle .usage").wait_for(timeout=SEEN_SOON)
+    assert page.locator("#bundle .plot .figure").all_inner_texts() == ["balanced accuracy: 75.0 %"]
+    for name, words in (
+        ("Python", "bundle.dcnn.judge"),
+        ("JavaScript", "onnxruntime-web"),
+        ("Command line", "export."),
+    ):
+        page.locator("#bundle").get_by_role("tab", name=name).click()
+        assert words in page.locator("#bundle .usage code").inner_text()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.locator("#bundle .usage").get_by_text("Copied").or_(page.get_by_text("Selected")).wait_for(timeout=SEEN_SOON)

@@ -7,11 +7,15 @@ import re
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
+from PIL import Image, ImageSequence
 
+from export.pictures import PictureError
 from export.runtime import Bundle, forbids_commerce
 from ui.sentences import speaks
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
-from ui.widgets import BundleView, Choice
+from ui.usage import snippets
+from ui.widgets import BundleView, Choice, png_url
 
 
 def list_bundles() -> list[str]:
@@ -38,6 +42,7 @@ def describe(bundle: str | None = None) -> tuple[dict, str]:
         "metrics": read_metrics(shelved.folder),
         "samples": address(samples) if samples.is_file() else None,
         "progress": progress_of(shelved),
+        "code": snippets(shelved),
     }
     return value, card(shelved)
 
@@ -46,6 +51,25 @@ def progress_of(bundle: Bundle) -> dict | None:
     """The animation of the generator's training: its url, the seeds, and the step and milliseconds of each frame."""
     progress = bundle.manifest.get("progress")
     return progress and progress | {"url": address(bundle.folder / progress["file"])}
+
+
+@speaks
+def describe_with_frames(event: gr.EventData) -> dict:
+    """`describe`, for a browser that cannot take the animation apart: each of its frames as a picture of its own."""
+    shelved = take(event._data.get("bundle"), None)
+    value, _ = describe(shelved.name)
+    if value["progress"]:
+        value["progress"] |= {"frames": frames_of(shelved.folder / value["progress"]["file"])}
+    return value
+
+
+def frames_of(path: Path) -> list[str]:
+    """The frames of an animation as data URLs. Raises PictureError."""
+    try:
+        with Image.open(path, formats=["WEBP"]) as film:
+            return [png_url(np.asarray(frame.convert("RGB"))) for frame in ImageSequence.Iterator(film)]
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{path.name} is damaged or missing.") from error
 
 
 def file_facts(bundle: Bundle, name: str) -> dict:
@@ -98,3 +122,4 @@ def build(page: gr.Blocks) -> None:
     gr.api(list_bundles, api_name="bundles")
     bundle.input(describe, bundle, [view, text], api_name="describe", show_progress="hidden")
     page.load(describe, bundle, [view, text], api_visibility="private", show_progress="hidden")
+    view.frames(describe_with_frames, None, view, api_visibility="private", show_progress="hidden")

@@ -52,6 +52,7 @@ function chosenParts(p) {
       "div",
       { class: "doings" },
       ...(props.actions ?? ["more", "steer"]).map(action),
+      ...(props.value.can_be_compared ? ["compare"] : []).map(action),
       el("a", { class: "quiet", href: p.png, download: fileName(p) }, say("save")),
       el("a", { class: "quiet", href: linkTo(p), target: "_blank" }, say("link")),
     ),

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
+from export.neighbours import has_index
 from export.pictures import contact_sheet, png_bytes
 from export.recipes import Recipe, RecipeError, parse_recipe
 from export.runtime import Bundle, Model
@@ -33,6 +34,7 @@ def sheet_of(bundle: Bundle, recipes: list[Recipe], captions: list[str] | None =
         "model": bundle.generator.sha256,
         "notice": notice_of(bundle),
         "can_be_asked_about": bundle.has("dcnn"),
+        "can_be_compared": has_index(bundle.manifest),
         "pictures": [
             as_entry(recipe)
             | {"png": data_url(png_bytes(p, recipe.as_dict()))}

@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 
 from export.latents import latents, mix, near, pack, parse_seeds, steer
+from export.neighbours import has_index
 from export.recipes import Recipe, RecipeError, latents_of, recipes_of
 from export.runtime import Bundle, Generator, ModelError
 from ui.generate import class_asked
@@ -94,6 +95,7 @@ def steered(bundle: Bundle, start: Recipe, amounts: list[float]) -> tuple[dict, 
         "bundle": bundle.name,
         "model": generator.sha256,
         "can_be_asked_about": bundle.has("dcnn"),
+        "can_be_compared": has_index(bundle.manifest),
         "notice": notice_of(bundle),
         "start": pictures[0],
         "picture": pictures[-1] | ({} if recipe == start else {"caption": say("steer.steered")}),

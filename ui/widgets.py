@@ -170,7 +170,8 @@ class Sheet(Drawn):
     about = (
         "bundle, model (sha256), pictures: a list of label, seed with truncation or latent, png (a data URL, lossless, "
         "with its recipe); notice (what their licence asks to be said, or null), note (what else has to be said, or "
-        "null), can_be_asked_about (whether the bundle has a DCNN), address (the query of the page that draws them)"
+        "null), can_be_asked_about (whether the bundle has a DCNN), can_be_compared (whether it has an index of its "
+        "training pictures), address (the query of the page that draws them)"
     )
 
 
@@ -239,13 +240,27 @@ class VerdictView(Drawn):
         return super().api_info() | {"properties": self.properties}
 
 
+class CopyView(Drawn):
+    """The training pictures that are nearest to a picture, and whether it is a copy."""
+
+    script, texts = "copies.js", ("copied",)
+    about = (
+        "answer (copy, near or none), headline and why (sentences), percentile (of real pictures that no training saw, "
+        "the share that is nearer to a training picture: 0 for a copy), ratio (the distance of the nearest training "
+        "picture, in mean distances of the next few), nearest (a list of number, label, distance in the same unit, and "
+        "png, null where the licence keeps the pictures back), training and unseen (how many pictures), unseen_are "
+        "(which), found (the share of copies that stood out when it was tried), measured and kept_back (sentences), "
+        "png and seen (data URLs of PNGs)"
+    )
+
+
 class Steered(Drawn):
     """A picture before and after it was steered."""
 
     script, parts, texts = "steered.js", ("picture.js",), ("sheet", "steered")
     about = (
-        "bundle, model (sha256), can_be_asked_about, picture and start (each: label, seed with truncation or latent, "
-        "png), amounts (how far along each direction)"
+        "bundle, model (sha256), can_be_asked_about, can_be_compared, picture and start (each: label, seed with "
+        "truncation or latent, png), amounts (how far along each direction)"
     )
 
 
@@ -276,10 +291,11 @@ class Saver(Drawn):
 class BundleView(Drawn):
     """Files and figures of a bundle."""
 
-    script = "bundle.js"
+    script, parts, texts = "bundle.js", ("plots.js", "scrub.js", "usage.js"), ("bundle",)
     about = (
         "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url), "
-        "progress (url of an animation of the training, seeds, steps and milliseconds of its frames; or null)"
+        "progress (url of an animation of the training, seeds, steps and milliseconds of its frames; or null), code "
+        "(to run the models elsewhere, by language)"
     )
 
 
