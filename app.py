@@ -13,7 +13,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 from export.runtime import ModelError
-from ui import generate, judge, models, steer, wander
+from ui import breed, generate, judge, models, steer, wander
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
@@ -40,16 +40,19 @@ def build() -> gr.Blocks:
                 between = wander.build(footer)
             with gr.Tab(say("steer.tab"), id="steer"):
                 steered, total, accept_to_steer = steer.build(footer)
+            with gr.Tab(say("breed.tab"), id="breed"):
+                bred, accept_to_breed = breed.build(footer)
             with gr.Tab("Models", id="models"):
                 models.build(page)
-        sheets = [sheet, between, steered, total]
+        sheets = [sheet, between, steered, total, bred]
         with judging:
             judge.build(page, tabs, sheets, footer)
         footer.render()
         for each in sheets:
             generate.accept(each, sheet, tabs, footer)
             accept_to_steer(each, tabs)
-        for each in (sheet, between, total):
+            accept_to_breed(each, tabs)
+        for each in (sheet, between, total, bred):
             each.save(save_shown, None, saver, api_visibility="private", show_progress="hidden")
         gr.api(save, api_name="save")
     return page

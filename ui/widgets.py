@@ -256,6 +256,16 @@ class Equation(Drawn):
     about = "terms (each: name, sign, pictures and mean with label, seed or latent, and png)"
 
 
+class Breeder(Drawn):
+    """Pictures of which several are picked, generation after generation; it keeps the past ones and the family."""
+
+    script, parts, texts = "breed.js", ("picture.js",), ("sheet", "breed")
+    about = (
+        "what a sheet has, and generation, favourites (how many of its pictures, the first ones, are the parents of "
+        "the others, whose `parents` are their numbers), picked (numbers of those that are picked already)"
+    )
+
+
 class Film(Drawn):
     """Moving pictures, and the file they are in."""
 
