@@ -13,7 +13,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 import gradio as gr
 
 from export.runtime import ModelError
-from ui import breed, generate, judge, models, steer, wander
+from ui import breed, game, generate, judge, models, steer, wander
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
@@ -42,6 +42,8 @@ def build() -> gr.Blocks:
                 steered, total, accept_to_steer = steer.build(footer)
             with gr.Tab(say("breed.tab"), id="breed"):
                 bred, accept_to_breed = breed.build(footer)
+            with gr.Tab(say("game.tab"), id="game"):
+                game.build(footer)
             with gr.Tab("Models", id="models"):
                 models.build(page)
         sheets = [sheet, between, steered, total, bred]

@@ -609,3 +609,45 @@ def test_a_picture_of_another_sheet_is_bred_from(visit, tmp_path):
         assert len(archive.namelist()) == 13
     page.get_by_role("button", name="Ask: real or fake?").click()
     assert headline(page)
+
+
+def test_a_game_of_ten_is_played(visit):
+    page = visit.page
+    open_tab(page, "Game")
+    truth, given = page.locator("#game .truth"), 0
+    for number in range(1, 11):
+        page.locator("#game .heading", has_text=f"Round {number} of 10").wait_for(timeout=SEEN_SOON)
+        page.locator("#game .guesses").wait_for(timeout=SEEN_SOON)
+        assert truth.count() == page.locator("#game .map").count() == 0
+        answer = "Real" if number % 2 else "Fake"
+        if number % 3:
+            page.get_by_role("button", name=answer, exact=True).click()
+        else:
+            page.keyboard.press({"Real": "r", "Fake": "ArrowLeft"}[answer])
+        truth.wait_for(timeout=SEEN_SOON)
+        said = page.locator("#game .answer").first.inner_text()
+        given += "were right" in said
+        assert truth.inner_text() in ("It is real.", "It is fake.")
+        assert f"You said {answer.lower()}" in said
+        assert page.locator("#game .ten img").count() == number
+        assert page.locator("#game .score strong").inner_text().startswith(f"{given} : ")
+        assert page.locator("#game .map").count() == 1
+        page.keyboard.press("Enter")  # the button that goes on has the focus
+    assert page.locator("#game .final").inner_text().startswith(f"{given} : ")
+    page.locator("#game .ten button").nth(4).click()
+    assert page.locator("#game .looked .truth").count() == 1
+    assert page.evaluate("JSON.parse(localStorage.getItem('dcgan-studio-game')).shapes") == given
+    page.get_by_role("button", name="Play again").click()
+    page.locator("#game .heading", has_text="Round 1 of 10").wait_for(timeout=SEEN_SOON)
+    assert page.locator("#game .score strong").inner_text() == "0 : 0"
+    assert page.locator("#game .ten img").count() == 0
+    if page.viewport_size["width"] > 720:
+        assert f"Your best in this browser: {given} of 10" in page.locator("#game .hints").inner_text()
+
+
+def test_where_nothing_can_be_played_the_page_says_so(mixed_visit):
+    page = mixed_visit.page
+    open_tab(page, "Game")
+    assert "No bundle here can be played with" in page.locator("#game .nothing").inner_text()
+    choose_bundle(page, "shapes")
+    page.locator("#game .nothing", has_text="shapes brings no real pictures").wait_for(timeout=SEEN_SOON)

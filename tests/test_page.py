@@ -85,7 +85,7 @@ def test_the_page_and_its_api_are_there(page_server, client):
     assert httpx.get(page_server.url).status_code == 200
     named = client.view_api(return_format="dict")["named_endpoints"]
     drawing = {"/generate", "/more_like", "/open", "/save", "/wander", "/between_four", "/steer", "/mix", "/breed"}
-    assert set(named) == drawing | {"/judge", "/describe", "/bundles"}
+    assert set(named) == drawing | {"/game_round", "/game_answer"} | {"/judge", "/describe", "/bundles"}
     assert all(endpoint["description"] for endpoint in named.values())
 
 

@@ -266,6 +266,13 @@ class Breeder(Drawn):
     )
 
 
+class Game(Drawn):
+    """A picture to be guessed, then the truth; it keeps the rounds of a game, and the best score in the browser."""
+
+    script, texts = "game.js", ("game",)
+    about = "bundle, game, round, of, png; after an answer also answer, truth, seed, label and dcnn"
+
+
 class Film(Drawn):
     """Moving pictures, and the file they are in."""
 
