@@ -112,6 +112,13 @@ def test_a_picture_that_is_named_twice_is_one_parent(client):
     assert [p["parents"] for p in sheet["pictures"][1:]] == [[0]] * 3
 
 
+def test_pictures_without_a_class_have_children_without_one(mixed_server, tmp_path):
+    mixed = Client(mixed_server.url, verbose=False, download_files=str(tmp_path))
+    sheet = bred(mixed, [{"seed": 1}, {"seed": 2}], count=4, bundle="plain")
+    assert [p["label"] for p in sheet["pictures"]] == [None] * 6
+    assert "Not for commercial use" in sheet["notice"]
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [

@@ -39,8 +39,8 @@ def refusal(client: Client, api_name: str, **asked) -> str:
 
 def test_a_round_tells_nothing_but_its_picture(client):
     shown = client.predict(api_name="/game_round")
-    assert set(shown) == {"bundle", "game", "round", "of", "png"}
-    assert (shown["bundle"], shown["round"], shown["of"]) == ("shapes", 1, ROUNDS)
+    assert set(shown) == {"bundle", "game", "round", "of", "png", "notice"}
+    assert (shown["bundle"], shown["round"], shown["of"], shown["notice"]) == ("shapes", 1, ROUNDS, None)
     assert picture_of(shown).text == {}
     assert picture_of(shown).size == (336, 336)
 

@@ -95,8 +95,8 @@ function truth(round) {
   const yours = say(`you_${judged(round, "you")}`, { answer: say(round.answer) });
   return el(
     "div",
-    {},
-    el("p", { class: "truth", "aria-live": "polite" }, say(`is_${round.truth}`)),
+    { id: "game-truth" },
+    el("p", { class: "truth" }, say(`is_${round.truth}`)),
     el("p", { class: "answer" }, mark(round, "you"), yours),
     el("p", { class: "answer" }, mark(round, "dcnn"), say(said.verdict === said.answer ? "machine_said" : "machine_had_to", machine)),
     el("p", { class: "why" }, said.why),
@@ -118,13 +118,14 @@ function evidence(round) {
 function board(v) {
   const answered = Boolean(v.truth);
   const guesses = ["fake", "real"].map((answer) => button(`guess_${answer}`, () => guess(answer), { class: `guess ${answer}` }));
-  const go = button(v.round < v.of ? "next" : "result", next, { class: "primary" });
+  const go = button(v.round < v.of ? "next" : "result", next, { class: "primary", "aria-describedby": "game-truth" }); // it has the focus, so it is read
   return el(
     "div",
     { class: "board" },
     el("p", { class: "heading" }, say("round", { number: v.round, of: v.of })),
     el("img", { class: `large ${v.truth ?? ""}`, src: v.png, alt: say("picture") }),
     answered ? el("div", { class: "going" }, go) : el("div", { class: "guesses", role: "group", "aria-label": say("question") }, ...guesses),
+    v.notice ? el("p", { class: "notice" }, v.notice) : null,
   );
 }
 

@@ -25,7 +25,7 @@ from ui.evidence import enlarge, paint
 from ui.reals import has_reals, real_pictures
 from ui.sentences import SENTENCES, GameError, speaks
 from ui.sheets import ran
-from ui.shelf import names_with, shelf, take
+from ui.shelf import names_with, notice_of, shelf, take
 from ui.texts import say
 from ui.widgets import Choice, Footer, Game, png_url
 
@@ -41,7 +41,8 @@ def game_round(bundle: str | None = None, game: str | None = None, round: float 
 
     bundle: a name of /bundles (empty: the first that brings real pictures). game: its name, as this call gave it
     (empty: a new game). round: 1 to 10.
-    Returns bundle, game, round, of (how many rounds there are) and png. Only /game_answer knows what it is.
+    Returns bundle, game, round, of (how many rounds there are), png, and notice (what the licence asks to be said, or
+    null). Only /game_answer knows what the picture is.
     """
     shelved = take_playable(bundle)
     game = new_game(shelved) if not game else str(game)
@@ -155,7 +156,7 @@ def label_of(bundle: Bundle, draw: Draw) -> str | None:
 def as_shown(bundle: Bundle, game: str, round: int, pixels: np.ndarray) -> dict:
     """A round's picture; its PNG holds pixels and nothing else."""
     png = png_url(enlarge(pixels, SIDE))
-    return {"bundle": bundle.name, "game": game, "round": round, "of": ROUNDS, "png": png}
+    return {"bundle": bundle.name, "game": game, "round": round, "of": ROUNDS, "png": png, "notice": notice_of(bundle)}
 
 
 def round_from(round: float | None) -> int:

@@ -270,7 +270,7 @@ class Game(Drawn):
     """A picture to be guessed, then the truth; it keeps the rounds of a game, and the best score in the browser."""
 
     script, texts = "game.js", ("game",)
-    about = "bundle, game, round, of, png; after an answer also answer, truth, seed, label and dcnn"
+    about = "bundle, game, round, of, png, notice; after an answer also answer, truth, seed, label and dcnn"
 
 
 class Film(Drawn):
