@@ -20,7 +20,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from export.runtime import ModelError
-from ui import bounds, copies, generate, judge, models, steer, wander
+from ui import bounds, breed, copies, game, generate, judge, models, steer, wander
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
@@ -52,9 +52,13 @@ def build() -> gr.Blocks:
                 between = wander.build(footer)
             with gr.Tab(say("steer.tab"), id="steer"):
                 steered, total, accept_to_steer = steer.build(footer)
+            with gr.Tab(say("breed.tab"), id="breed"):
+                bred, accept_to_breed = breed.build(footer)
+            with gr.Tab(say("game.tab"), id="game"):
+                game.build(footer)
             with gr.Tab("Models", id="models"):
                 models.build(page)
-        sheets = [sheet, between, steered, total]
+        sheets = [sheet, between, steered, total, bred]
         with judging:
             judge.build(page, tabs, sheets, footer)
         with comparing:
@@ -63,7 +67,8 @@ def build() -> gr.Blocks:
         for each in sheets:
             generate.accept(each, sheet, tabs, footer)
             accept_to_steer(each, tabs)
-        for each in (sheet, between, total):
+            accept_to_breed(each, tabs)
+        for each in (sheet, between, total, bred):
             each.save(save_shown, None, saver, api_visibility="private", show_progress="hidden")
         gr.api(save, api_name="save")
     return page

@@ -176,18 +176,24 @@ def steer(z: np.ndarray, directions: np.ndarray, amounts) -> np.ndarray:
     return moved.astype(np.float32)
 
 
+def couples(P: int, seeds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whose children `breed` makes of P parents, for N seeds: the numbers N of one and of the other parent, and the
+    share N of the way from the one to the other. It is told by three `uniforms` of each seed.
+    """
+    u = np.array([uniforms(seed, 3) for seed in seeds]).reshape(-1, 3)
+    one = (u[:, 0] * P).astype(int)
+    return one, (one + 1 + (u[:, 1] * (P - 1)).astype(int)) % P, u[:, 2]
+
+
 def breed(parents: np.ndarray, seeds, mutation: float) -> tuple[np.ndarray, np.ndarray]:
     """Children of latents P,Z, one a seed: float32 N,Z, and the number N of the parent that each is nearer to.
 
     A child lies somewhere between two of them (or is the only one), then moves `mutation` (0 to 1) of the way to the
-    latent of its own seed. Which two and where is told by three `uniforms` of that seed.
+    latent of its own seed. Which two and where is told by `couples`.
     """
-    P = len(parents)
-    u = np.array([uniforms(seed, 3) for seed in seeds]).reshape(-1, 3)
-    one = (u[:, 0] * P).astype(int)
-    other = (one + 1 + (u[:, 1] * (P - 1)).astype(int)) % P
-    between = slerp(parents[one], parents[other], u[:, 2])
-    return slerp(between, latents(seeds, parents.shape[1]), mutation), np.where(u[:, 2] < 0.5, one, other)
+    one, other, share = couples(len(parents), seeds)
+    between = slerp(parents[one], parents[other], share)
+    return slerp(between, latents(seeds, parents.shape[1]), mutation), np.where(share < 0.5, one, other)
 
 
 # --- latents as text -----------------------------------------------------------------------------------------------

@@ -585,3 +585,120 @@ def test_figures_are_drawn_and_code_is_offered(visit):
         assert words in page.locator("#bundle .usage code").inner_text()
     page.get_by_role("button", name="Copy", exact=True).click()
     page.locator("#bundle .usage").get_by_text("Copied").or_(page.get_by_text("Selected")).wait_for(timeout=SEEN_SOON)
+
+
+def bred_state(page, words: str) -> None:
+    """Waits until the bar above the bred pictures says this."""
+    page.locator("#breeder .state", has_text=words).wait_for(timeout=SEEN_SOON)
+
+
+def test_favourites_have_children_and_theirs_and_it_can_be_undone(visit):
+    page = visit.page
+    open_tab(page, "Breed")
+    tiles, images = page.locator("#breeder .grid .tile"), page.locator("#breeder .grid img")
+    bred_state(page, "The first pictures · none picked yet")
+    go = page.get_by_role("button", name="Breed", exact=True)
+    sync_api.expect(go).to_be_disabled()
+    for i in (1, 4):
+        tiles.nth(i).click()
+    bred_state(page, "2 picked")
+    first = images.evaluate_all("images => images.map((image) => image.src)")
+    go.click()
+    bred_state(page, "Generation 1 · none picked yet")
+    assert tiles.count() == 2 + 12
+    assert [images.nth(i).get_attribute("src") for i in (0, 1)] == [first[1], first[4]]  # favourites stay in sight
+    for i in (3, 5, 8):
+        tiles.nth(i).click()
+    tiles.nth(5).click()  # not that one
+    go.click()
+    bred_state(page, "Generation 2")
+    tiles.nth(2).click()
+    rows = page.locator("#breeder .family li")
+    assert rows.locator(".when").all_inner_texts() == ["The first pictures", "Generation 1", "Generation 2"]
+    assert rows.last.locator(".caption").all_inner_texts() == ["this one"]
+    second = images.evaluate_all("images => images.map((image) => image.src)")
+    rows.first.locator("button").first.click()
+    assert page.locator("#breeder .chosen .which").inner_text().startswith("seed ")
+    page.get_by_role("button", name="Undo").click()
+    bred_state(page, "Generation 1 · 2 picked")
+    go.click()  # the same picks
+    bred_state(page, "Generation 2 · none picked yet")
+    assert images.evaluate_all("images => images.map((image) => image.src)") == second
+    for _ in range(2):
+        page.get_by_role("button", name="Undo").click()
+    bred_state(page, "The first pictures · 2 picked")
+    assert images.evaluate_all("images => images.map((image) => image.src)") == first
+
+
+@only_wide
+def test_pictures_are_picked_with_the_keyboard(visit):
+    page = visit.page
+    open_tab(page, "Breed")
+    bred_state(page, "none picked yet")
+    page.locator("#breeder .tile").first.focus()
+    for key in ("Space", "ArrowRight", "ArrowRight", "Space", "ArrowDown", "Home", "Space"):
+        page.keyboard.press(key)
+    bred_state(page, "one picked")
+    picked = page.locator("#breeder .tile[aria-pressed=true] .caption")
+    assert picked.all_inner_texts() == ["seed 3"]
+
+
+def test_a_picture_of_another_sheet_is_bred_from(visit, tmp_path):
+    page = visit.page
+    page.locator("#sheet [role=radio]").nth(8).click()
+    before = page.locator("#sheet .chosen .large").get_attribute("src")
+    page.get_by_role("button", name="Breed from it").click()
+    bred_state(page, "one picked")
+    assert page.locator("#breeder .tile[aria-pressed=true] img").get_attribute("src") == before
+    page.get_by_role("button", name="Breed", exact=True).click()
+    bred_state(page, "Generation 1")
+    page.locator("#breeder .tile").nth(3).click()
+    with page.expect_download() as pictures:
+        page.get_by_role("button", name="Save all as zip").click()
+    pictures.value.save_as(tmp_path / "family.zip")
+    with zipfile.ZipFile(tmp_path / "family.zip") as archive:
+        assert len(archive.namelist()) == 13
+    page.get_by_role("button", name="Ask: real or fake?").click()
+    assert headline(page)
+
+
+def test_a_game_of_ten_is_played(visit):
+    page = visit.page
+    open_tab(page, "Game")
+    truth, given = page.locator("#game .truth"), 0
+    for number in range(1, 11):
+        page.locator("#game .heading", has_text=f"Round {number} of 10").wait_for(timeout=SEEN_SOON)
+        page.locator("#game .guesses").wait_for(timeout=SEEN_SOON)
+        assert truth.count() == page.locator("#game .map").count() == 0
+        answer = "Real" if number % 2 else "Fake"
+        if number % 3:
+            page.get_by_role("button", name=answer, exact=True).click()
+        else:
+            page.keyboard.press({"Real": "r", "Fake": "ArrowLeft"}[answer])
+        truth.wait_for(timeout=SEEN_SOON)
+        said = page.locator("#game .answer").first.inner_text()
+        given += "were right" in said
+        assert truth.inner_text() in ("It is real.", "It is fake.")
+        assert f"You said {answer.lower()}" in said
+        assert page.locator("#game .ten img").count() == number
+        assert page.locator("#game .score strong").inner_text().startswith(f"{given} : ")
+        assert page.locator("#game .map").count() == 1
+        page.keyboard.press("Enter")  # the button that goes on has the focus
+    assert page.locator("#game .final").inner_text().startswith(f"{given} : ")
+    page.locator("#game .ten button").nth(4).click()
+    assert page.locator("#game .looked .truth").count() == 1
+    assert page.evaluate("JSON.parse(localStorage.getItem('dcgan-studio-game')).shapes") == given
+    page.get_by_role("button", name="Play again").click()
+    page.locator("#game .heading", has_text="Round 1 of 10").wait_for(timeout=SEEN_SOON)
+    assert page.locator("#game .score strong").inner_text() == "0 : 0"
+    assert page.locator("#game .ten img").count() == 0
+    if page.viewport_size["width"] > 720:
+        assert f"Your best in this browser: {given} of 10" in page.locator("#game .hints").inner_text()
+
+
+def test_where_nothing_can_be_played_the_page_says_so(mixed_visit):
+    page = mixed_visit.page
+    open_tab(page, "Game")
+    assert "No bundle here can be played with" in page.locator("#game .nothing").inner_text()
+    choose_bundle(page, "shapes")
+    page.locator("#game .nothing", has_text="shapes brings no real pictures").wait_for(timeout=SEEN_SOON)

@@ -84,8 +84,9 @@ def test_without_a_bundle_the_app_says_so_and_ends(tmp_path):
 def test_the_page_and_its_api_are_there(page_server, client):
     assert httpx.get(page_server.url).status_code == 200
     named = client.view_api(return_format="dict")["named_endpoints"]
-    drawing = {"/generate", "/more_like", "/open", "/save", "/wander", "/between_four", "/steer", "/mix"}
-    assert set(named) == drawing | {"/judge", "/nearest", "/describe", "/bundles"}
+    drawing = {"/generate", "/more_like", "/open", "/save", "/wander", "/between_four", "/steer", "/mix", "/breed"}
+    playing = {"/game_round", "/game_answer"}
+    assert set(named) == drawing | playing | {"/judge", "/nearest", "/describe", "/bundles"}
     assert all(endpoint["description"] for endpoint in named.values())
 
 

@@ -51,7 +51,7 @@ function chosenParts(p) {
     el(
       "div",
       { class: "doings" },
-      ...(props.actions ?? ["more", "steer"]).map(action),
+      ...(props.actions ?? ["more", "steer", "breed"]).map(action),
       ...(props.value.can_be_compared ? ["compare"] : []).map(action),
       el("a", { class: "quiet", href: p.png, download: fileName(p) }, say("save")),
       el("a", { class: "quiet", href: linkTo(p), target: "_blank" }, say("link")),
@@ -65,4 +65,12 @@ function chosenWaiting() {
   const about = el("div", { class: "about" }, ...[blank("p", "what"), blank("p", "which"), blank("span", "primary")]);
   const doings = el("div", { class: "doings" }, blank("span", "quiet"), blank("span", "quiet"), blank("span", "quiet"));
   return el("div", { class: "chosen waiting" }, el("div", { class: "large" }), about, doings);
+}
+
+// Buttons that save the pictures of a sheet in one file.
+function saving(sheet) {
+  const save = (how) => () =>
+    trigger("save", { how, bundle: sheet.bundle, columns: sheet.columns, pictures: sheet.pictures.map(recipeOf) });
+  const button = (how) => el("button", { class: "quiet", type: "button", onclick: save(how) }, say(`save_${how}`));
+  return el("div", { class: "saving" }, button("sheet"), button("zip"));
 }

@@ -9,7 +9,12 @@ import gradio as gr
 from export.films import FilmError
 from export.runtime import SENTENCES as OF_MODELS
 
-SENTENCES = (*OF_MODELS, FilmError)
+
+class GameError(ValueError):
+    """A round or an answer that does not belong to a game; its message is a sentence."""
+
+
+SENTENCES = (*OF_MODELS, FilmError, GameError)
 
 
 @contextmanager

@@ -48,13 +48,6 @@ function tile(p, i) {
   );
 }
 
-function saving() {
-  const save = (how) => () =>
-    trigger("save", { how, bundle: props.value.bundle, columns: props.value.columns, pictures: props.value.pictures.map(recipeOf) });
-  const button = (how) => el("button", { class: "quiet", type: "button", onclick: save(how) }, say(`save_${how}`));
-  return el("div", { class: "saving" }, button("sheet"), button("zip"));
-}
-
 // --- the page around it ---
 
 function rememberInAddress(address) {
@@ -111,7 +104,7 @@ function render() {
   const said = [v.note, v.notice].filter(Boolean).map((text) => el("p", { class: "notice" }, text));
   if (props.detail) {
     const heading = v.heading ? el("p", { class: "heading" }, v.heading) : null;
-    const shown = el("div", { class: "shown" }, ...[heading, grid, saving(), ...said].filter(Boolean));
+    const shown = el("div", { class: "shown" }, ...[heading, grid, saving(v), ...said].filter(Boolean));
     root.replaceChildren(el("div", { class: "chosen" }), shown);
     choose(v.chosen ?? 0, false);
     if (v.address) rememberInAddress(v.address);

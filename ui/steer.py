@@ -248,7 +248,7 @@ def build(footer: Footer) -> tuple[Steered, Sheet, Callable]:
             ]
             start = gr.Textbox(NOTHING, visible=False, label=say("steer.start"))
         with gr.Column(min_width=280):
-            view = Steered(label=say("steer.steered"), actions=["more"], elem_id="steered")
+            view = Steered(label=say("steer.steered"), actions=["more", "breed"], elem_id="steered")
 
     gr.Markdown(f"## {say('steer.mix')}", elem_classes="section")
     gr.Markdown(say("steer.mix_introduction"), elem_classes="hint")

@@ -190,9 +190,10 @@ class VerdictView(Drawn):
     script = "verdict.js"
     about = (
         "answer, why (a sentence), real (probability), threshold (from there on it is called real), unsure (the "
-        "answer changes with a re-saving, or real lies in unsure_band), typical (share of held-back real pictures "
-        "that are farther from all it knows), atypical_below (less typical is unlike anything known), label, classes "
-        "(probability by name), evidence (rows of numbers, positive: for real), resavings, harder (the picture ever "
+        "answer changes with a re-saving, beyond resaved_band, or real lies in unsure_band), typical (share of "
+        "held-back real pictures that are farther from all it knows), atypical_below (less typical is unlike "
+        "anything known), label, classes (probability by name), evidence (rows of numbers, positive: for real), "
+        "resavings, harder (the picture ever "
         "harder to judge: as it is, then shrunk to side x side and back and saved as a JPEG of that quality), knows "
         "(what it has learnt from), errors (on pictures that it has not learnt from), critic (score), size (of the "
         "picture), png, seen and map (data URLs of PNGs)"
@@ -204,6 +205,7 @@ class VerdictView(Drawn):
         "threshold": NUMBER,
         "unsure": {"type": "boolean"},
         "unsure_band": maybe({"type": "array", "items": NUMBER}),
+        "resaved_band": maybe({"type": "array", "items": NUMBER}),
         "typical": maybe(NUMBER),
         "atypical_below": maybe(NUMBER),
         "label": maybe(TEXT),
@@ -269,6 +271,23 @@ class Equation(Drawn):
 
     script, texts = "equation.js", ("equation",)
     about = "terms (each: name, sign, pictures and mean with label, seed or latent, and png)"
+
+
+class Breeder(Drawn):
+    """Pictures of which several are picked, generation after generation; it keeps the past ones and the family."""
+
+    script, parts, texts = "breed.js", ("picture.js",), ("sheet", "breed")
+    about = (
+        "what a sheet has, and generation, favourites (how many of its pictures, the first ones, are the parents of "
+        "the others, whose `parents` are their numbers), picked (numbers of those that are picked already)"
+    )
+
+
+class Game(Drawn):
+    """A picture to be guessed, then the truth; it keeps the rounds of a game, and the best score in the browser."""
+
+    script, texts = "game.js", ("game",)
+    about = "bundle, game, round, of, png, notice; after an answer also answer, truth, seed, label and dcnn"
 
 
 class Film(Drawn):
