@@ -34,13 +34,13 @@ def build() -> gr.Blocks:
         with gr.Tabs(selected="generate") as tabs:
             with gr.Tab(say("generate.tab"), id="generate"):
                 sheet, _ = generate.build(page, footer)
-            with gr.Tab("Real or fake?", id="judge") as judging:
+            with gr.Tab(say("judge.tab"), id="judge") as judging:
                 pass  # it is laid out when the sheets are there that ask it
             with gr.Tab(say("wander.tab"), id="wander"):
                 between = wander.build(footer)
             with gr.Tab(say("steer.tab"), id="steer"):
                 steered, total, accept_to_steer = steer.build(footer)
-            with gr.Tab("Models", id="models"):
+            with gr.Tab(say("models.tab"), id="models"):
                 models.build(page)
         sheets = [sheet, between, steered, total]
         with judging:

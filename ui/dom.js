@@ -16,9 +16,9 @@ function say(key, values = {}) {
 
 // A probability in words that never claim certainty.
 function percent(p) {
-  if (p > 0.99) return "over 99 %"; // nothing is certain
-  if (p < 0.01) return "under 1 %";
-  return `${Math.round(100 * p)} %`;
+  if (p > 0.99) return say("over"); // nothing is certain
+  if (p < 0.01) return say("under");
+  return say("percent", { number: Math.round(100 * p) });
 }
 
 const root = element.querySelector("div") ?? element;

@@ -11,6 +11,7 @@ import gradio as gr
 from export.runtime import Bundle, forbids_commerce
 from ui.sentences import speaks
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
+from ui.texts import say
 from ui.widgets import BundleView, Choice
 
 
@@ -78,7 +79,7 @@ def card(bundle: Bundle) -> str:
     try:
         text = (bundle.folder / "README.md").read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return "This bundle has no card."
+        return say("models.no_card")
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     return re.sub(
         r"(!\[[^\]]*\])\((?![a-z]+:|/)([^)\s]+)\)",
@@ -91,10 +92,10 @@ def build(page: gr.Blocks) -> None:
     """Lays out the tab."""
     names = list(shelf())
     gr.set_static_paths([path for bundle in shelf().values() for path in offered_files(bundle)])
-    bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1, elem_classes="narrow")
-    view = BundleView(label="Files and figures", elem_id="bundle")
-    with gr.Accordion("The card", open=False):
-        text = gr.Markdown(label="Card", elem_id="card", sanitize_html=True)
+    bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1, elem_classes="narrow")
+    view = BundleView(label=say("models.view"), elem_id="bundle")
+    with gr.Accordion(say("models.card"), open=False):
+        text = gr.Markdown(label=say("models.card"), elem_id="card", sanitize_html=True)
     gr.api(list_bundles, api_name="bundles")
     bundle.input(describe, bundle, [view, text], api_name="describe", show_progress="hidden")
     page.load(describe, bundle, [view, text], api_visibility="private", show_progress="hidden")
