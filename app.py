@@ -11,23 +11,37 @@ from pathlib import Path
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from export.runtime import ModelError
 from ui import generate, judge, models, steer, wander
+from ui.language import LANGUAGES, USUAL, reading
+from ui.polyglot import Page, Speaking
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
-from ui.widgets import MAX_FILE_BYTES, Footer, Saver
+from ui.widgets import MAX_FILE_BYTES, Footer, Saver, Switch
 
 UI = Path(__file__).parent / "ui"
 HOUR = 3600  # seconds
 
 
-def build() -> gr.Blocks:
-    """The page, from its tabs. Raises ModelError where there is no bundle."""
+def build() -> Page:
+    """The page, in every language. Raises ModelError where there is no bundle."""
     shelf()
+    page = lay_out()
+    for language in LANGUAGES:
+        if language != USUAL:
+            with reading(language):
+                page.lend(language, lay_out())
+    return page
+
+
+def lay_out() -> Page:
+    """The page, from its tabs."""
     kept = (HOUR, 24 * HOUR)
-    with gr.Blocks(title=say("page.title"), analytics_enabled=False, delete_cache=kept, fill_width=False) as page:
+    with Page(title=say("page.title"), analytics_enabled=False, delete_cache=kept, fill_width=False) as page:
+        Switch(label=say("page.language"), elem_id="languages")
         gr.Markdown(say("page.introduction"), elem_id="introduction")
         footer = Footer(label=say("page.ran"), elem_id="ran", render=False)
         saver = Saver(label=say("page.saved"), visible="hidden")
@@ -94,6 +108,7 @@ def main() -> None:
         run_history=False,
         footer_links=["api", "gradio"],
         favicon_path=UI / "favicon.png",
+        app_kwargs={"middleware": [Middleware(Speaking)]},
     )
 
 

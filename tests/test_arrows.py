@@ -11,7 +11,18 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCHY = {"torch", "onnx", "onnxscript", "dcgan", "export.to_onnx"}
 # The ground floor (latents, recipes, pictures, runtime) needs no torch, and everything may stand on it.
 GROUND = {"export.latents", "export.recipes", "export.pictures"}
-PAGE = {"gradio", "numpy", "PIL", "export.films", "export.resave", "export.runtime", "export.verdict", "ui", *GROUND}
+PAGE = {
+    "gradio",
+    "starlette",
+    "numpy",
+    "PIL",
+    "export.films",
+    "export.resave",
+    "export.runtime",
+    "export.verdict",
+    "ui",
+    *GROUND,
+}
 MAY_IMPORT = {
     "app.py": PAGE,
     "ui/*.py": PAGE,

@@ -39,7 +39,7 @@ function figures(metrics) {
 
 // It moves, so it can be closed; it stands closed for those who asked their system for less motion.
 function learning(p) {
-  const number = (n) => n.toLocaleString("en");
+  const number = (n) => n.toLocaleString(LANGUAGE);
   const [first, last] = p.seeds;
   const words = say("learning_alt", { first, last, from: number(p.steps[0]), to: number(p.steps.at(-1)) });
   return el(

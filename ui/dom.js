@@ -14,6 +14,9 @@ function say(key, values = {}) {
   return Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), TEXTS[key] ?? key);
 }
 
+// What a class is called here; programs and addresses keep its name.
+const called = (label) => CLASSES[label] ?? label;
+
 // A probability in words that never claim certainty.
 function percent(p) {
   if (p > 0.99) return say("over"); // nothing is certain

@@ -1,5 +1,6 @@
 """The tab that asks: real or fake?"""
 
+import re
 from dataclasses import dataclass
 
 import gradio as gr
@@ -13,7 +14,7 @@ from ui.evidence import enlarge, paint
 from ui.sentences import speaks
 from ui.sheets import ran, recipe_of
 from ui.shelf import example_files, names_with, some_have, take
-from ui.texts import say
+from ui.texts import called, listed, say, texts_of
 from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
 
 EXAMPLES = 6  # of each kind
@@ -40,7 +41,7 @@ def as_value(bundle: Bundle, pixels: np.ndarray, judgement: verdict.Judgement) -
     """A judgement as numbers and pictures."""
     facts, evidence = bundle.dcnn.facts, judgement.verdict.evidence
     seen = as_seen(pixels, bundle.dcnn.image_size, facts["channels"])
-    said = verdict.as_json(judgement, facts)
+    said = verdict.as_json(judgement, facts) | {"why": why(judgement, facts)}
     for row, each in zip(said["resavings"], judgement.resavings, strict=True):
         row["png"] = png_url(thumbnail(each.pixels))
     return said | {
@@ -68,6 +69,30 @@ def knows(bundle: Bundle) -> str:
     facts = bundle.dcnn.facts
     colours = say("judge.grey" if facts["channels"] == 1 else "judge.colour")
     return say("judge.knows", data=facts["data"]["name"], side=facts["image_size"], colours=colours)
+
+
+def why(judgement: verdict.Judgement, facts: dict) -> str | None:
+    """`verdict.why` in the visitor's language."""
+    found = verdict.reason(judgement)
+    if found is None:
+        return None
+    key, of = found
+    words = {
+        name: word(value) if isinstance(value, str) else listed(list(map(word, value))) for name, value in of.items()
+    }
+    return say(f"why.{key}", data=known(facts), **words)
+
+
+def word(name: str) -> str:
+    """An answer or a re-saving; what has no word of its own, such as a percentage, is its own name."""
+    return texts_of("verdict").get(name, name)
+
+
+def known(facts: dict) -> str:
+    """`verdict.known` in the visitor's language."""
+    name, (some, more) = facts["data"]["name"], verdict.named(facts["classes"])
+    classes = [*map(called, some), *[say("judge.more", number=more)] * bool(more)]
+    return say("judge.known", data=name, classes=listed(classes)) if some else name
 
 
 def critic_score(bundle: Bundle, pixels: np.ndarray, label: str | None) -> float | None:
@@ -100,7 +125,7 @@ class Example:
 def examples_of(bundle: Bundle) -> list[Example]:
     """Pictures to try: real ones that the bundle brings along, and generated ones."""
     real = [
-        Example(say("judge.real"), path.stem.replace("-", " ").replace("_", " "), read_picture(path))
+        Example(say("judge.real"), shown(path.stem, bundle), read_picture(path))
         for path in example_files(bundle)[:EXAMPLES]
     ]
     if not bundle.has("generator"):
@@ -113,6 +138,13 @@ def examples_of(bundle: Bundle) -> list[Example]:
     return real + [
         Example(say("judge.fake"), say("sheet.seed", seed=s), p) for s, p in zip(seeds, generated, strict=True)
     ]
+
+
+def shown(stem: str, bundle: Bundle) -> str:
+    """What an example shows, by the name of its file: a class of the DCNN, or what the file says."""
+    words = re.split("[-_]", stem)
+    named = (label for label in bundle.dcnn.classes if re.split("[-_ /]", label.lower())[: len(words)] == words)
+    return called(next(named, " ".join(words)))
 
 
 @speaks

@@ -3,13 +3,23 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
 from export.films import FilmError
 from export.runtime import SENTENCES as OF_MODELS
+from ui.texts import retold, say
 
 SENTENCES = (*OF_MODELS, FilmError)
+
+
+@dataclass(frozen=True)
+class Later:
+    """A value that is read when a callback that `speaks` wants it: there the visitor, and the language, are known."""
+
+    read: Callable[[], Any]
 
 
 @contextmanager
@@ -18,15 +28,17 @@ def spoken() -> Iterator[None]:
     try:
         yield
     except SENTENCES as error:
-        raise gr.Error(str(error), duration=6, print_exception=False) from error
+        title = say("common.error")
+        raise gr.Error(retold(str(error)), duration=6, print_exception=False, title=title) from error
 
 
 def speaks(callback: Callable) -> Callable:
-    """A callback whose SENTENCES reach the visitor."""
+    """A callback whose SENTENCES reach the visitor, and which gets what came Later."""
 
     @functools.wraps(callback)
     def wrapped(*args, **kwargs):
         with spoken():
+            args = [arg.read() if isinstance(arg, Later) else arg for arg in args]
             return callback(*args, **kwargs)
 
     return wrapped

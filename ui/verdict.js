@@ -83,7 +83,7 @@ function harder(v) {
 
 // How often it was wrong about pictures that it had not learnt from; in tenths of a percent, as it is often right.
 function errors(e) {
-  const share = (p) => `${(100 * p).toFixed(1)} %`;
+  const share = (p) => say("percent", { number: (100 * p).toFixed(1) });
   const shares = {};
   for (const set of ["clean", "degraded"])
     for (const kind of ["false_alarms", "misses"]) shares[`${set}_${kind}`] = share(e[set][kind]);
@@ -109,7 +109,7 @@ function classes(probabilities) {
     el(
       "li",
       {},
-      el("span", { class: "name" }, name),
+      el("span", { class: "name" }, called(name)),
       el("span", { class: "bar" }, el("i", { style: `width: ${Math.max(0.5, 100 * p)}%` })),
       el("span", { class: "number" }, percent(p)),
     ),

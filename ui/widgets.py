@@ -17,8 +17,9 @@ from gradio.data_classes import ImageData
 
 from export.pictures import PictureError, png_bytes, read_picture
 from export.verdict import FAKE, REAL, UNLIKE, UNSURE
-from ui.sentences import spoken
-from ui.texts import TEXTS, say
+from ui.language import LANGUAGES, TAGS, language
+from ui.sentences import Later
+from ui.texts import say, texts_of
 
 HERE = Path(__file__).parent
 MAX_FILE_BYTES = 20_000_000
@@ -87,12 +88,10 @@ class Picture(gr.Image):
     is_template = True  # drawn in the browser by the class above it
     data_model = Sent
 
-    def preprocess(self, payload: Any) -> np.ndarray | None:
+    def preprocess(self, payload: Any) -> Later | None:
         if payload is None:
             return None
-        with spoken():
-            file = sent_file(payload, self.GRADIO_CACHE)
-            return read_picture(file.content, file.name)
+        return Later(lambda: read_sent(payload, self.GRADIO_CACHE))
 
 
 class PictureFile(gr.UploadButton):
@@ -107,11 +106,10 @@ class PictureFile(gr.UploadButton):
     def get_config(self) -> dict[str, Any]:
         return super().get_config(gr.UploadButton)
 
-    def preprocess(self, payload: Any) -> SentFile | None:
+    def preprocess(self, payload: Any) -> Later | None:
         if payload is None:
             return None
-        with spoken():
-            return sent_file(payload, self.GRADIO_CACHE)
+        return Later(lambda: sent_file(payload, self.GRADIO_CACHE))
 
 
 def sent_file(payload: Sent, cache: str) -> SentFile:
@@ -124,6 +122,12 @@ def sent_file(payload: Sent, cache: str) -> SentFile:
     if not path.resolve().is_relative_to(Path(cache).resolve()):
         raise PictureError(say("judge.not_uploaded", name=path.name))  # it would be any file of the server
     return SentFile(Path(payload.orig_name or path.name).name, path.read_bytes())
+
+
+def read_sent(payload: Sent, cache: str) -> np.ndarray:
+    """The pixels uint8 H,W,3 of that file. Raises PictureError."""
+    file = sent_file(payload, cache)
+    return read_picture(file.content, file.name)
 
 
 def decode_data_url(url: str) -> bytes:
@@ -147,9 +151,11 @@ class Drawn(gr.HTML):
     texts: tuple[str, ...] = ()  # sections of the texts that the script says
 
     def __init__(self, value: dict | None = None, **kwargs):
-        said = {key: text for section in ("common", *self.texts) for key, text in TEXTS[section].items()}
+        said = {key: text for section in ("common", *self.texts) for key, text in texts_of(section).items()}
+        constants = {"TEXTS": said, "CLASSES": texts_of("classes"), "LANGUAGE": TAGS[language()]}
         scripts = [(HERE / name).read_text(encoding="utf-8") for name in ("dom.js", *self.parts, self.script)]
-        scripts = "\n".join([f"const TEXTS = {json.dumps(said)};", *scripts])
+        constants = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
+        scripts = "\n".join([*constants, *scripts])
         kwargs = {"html_template": "<div></div>", "js_on_load": scripts, "apply_default_css": False} | kwargs
         super().__init__(value, **kwargs)
 
@@ -271,6 +277,16 @@ class Saver(Drawn):
 
     script = "saver.js"
     about = "name, url"
+
+
+class Switch(Drawn):
+    """The languages of the page, of which one is read."""
+
+    script = "switch.js"
+    about = "nothing: the page's own"
+
+    def __init__(self, **kwargs):
+        super().__init__(languages=LANGUAGES, reading=language(), **kwargs)
 
 
 class BundleView(Drawn):
