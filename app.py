@@ -102,6 +102,7 @@ def main() -> None:
     page.queue(max_size=32, api_open=False).launch(
         theme=theme(),
         css_paths=UI / "page.css",
+        head=f"<script>{(UI / 'arrival.js').read_text(encoding='utf-8')}</script>",
         ssr_mode=False,
         show_error=True,
         max_file_size=MAX_FILE_BYTES,

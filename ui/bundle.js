@@ -37,6 +37,9 @@ function figures(metrics) {
   return table(say("measured"), ["of", "metric", "value", "n", "on"].map((key) => say(key)), rows);
 }
 
+// What keeps a picture's place until it has come.
+const sized = (size) => (size ? { width: size[0], height: size[1] } : {});
+
 // It moves, so it can be closed; it stands closed for those who asked their system for less motion.
 function learning(p) {
   const number = (n) => n.toLocaleString(LANGUAGE);
@@ -46,7 +49,7 @@ function learning(p) {
     "details",
     { class: "learning", open: !matchMedia("(prefers-reduced-motion: reduce)").matches },
     el("summary", {}, say("learnt")),
-    el("img", { src: p.url, alt: words, loading: "lazy" }),
+    el("img", { src: p.url, alt: words, loading: "lazy", ...sized(p.size) }),
     el("p", { class: "remark" }, say("learning", { first, last, steps: p.steps.map(number).join(", ") })),
   );
 }
@@ -65,7 +68,7 @@ function render() {
         [v.non_commercial ? say("non_commercial") : "", say("licence", { licence: v.licence })].filter(Boolean).join(" "),
       ),
       v.samples
-        ? el("figure", { class: "samples" }, el("img", { src: v.samples, alt: say("samples_alt") }), el("figcaption", {}, say("samples")))
+        ? el("figure", { class: "samples" }, el("img", { src: v.samples, alt: say("samples_alt"), ...sized(v.samples_size) }), el("figcaption", {}, say("samples")))
         : null,
       v.progress ? learning(v.progress) : null,
       figures(v.metrics),

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import gradio as gr
+from PIL import Image
 
 from export.runtime import Bundle, forbids_commerce
 from ui.sentences import speaks
@@ -38,6 +39,7 @@ def describe(bundle: str | None = None) -> tuple[dict, str]:
         "files": [file_facts(shelved, path.name) for path in offered_files(shelved) if path.parent == shelved.folder],
         "metrics": read_metrics(shelved.folder),
         "samples": address(samples) if samples.is_file() else None,
+        "samples_size": size_of(samples),
         "progress": progress_of(shelved),
     }
     return value, card(shelved)
@@ -46,7 +48,19 @@ def describe(bundle: str | None = None) -> tuple[dict, str]:
 def progress_of(bundle: Bundle) -> dict | None:
     """The animation of the generator's training: its url, the seeds, and the step and milliseconds of each frame."""
     progress = bundle.manifest.get("progress")
-    return progress and progress | {"url": address(bundle.folder / progress["file"])}
+    if not progress:
+        return None
+    path = bundle.folder / progress["file"]
+    return progress | {"url": address(path), "size": size_of(path)}
+
+
+def size_of(picture: Path) -> list[int] | None:
+    """Width and height of a picture file, so that the page can keep its place; None where it cannot be read."""
+    try:
+        with Image.open(picture) as opened:
+            return list(opened.size)
+    except (OSError, ValueError):
+        return None
 
 
 def file_facts(bundle: Bundle, name: str) -> dict:

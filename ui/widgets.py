@@ -295,7 +295,8 @@ class BundleView(Drawn):
     script, texts = "bundle.js", ("bundle",)
     about = (
         "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url), "
-        "progress (url of an animation of the training, seeds, steps and milliseconds of its frames; or null)"
+        "samples_size (width, height), progress (url, seeds, steps, milliseconds of each frame and size of an "
+        "animation of the training; or null)"
     )
 
 
