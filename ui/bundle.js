@@ -77,5 +77,11 @@ function render() {
   );
 }
 
+// The card's code and tables may be wider than the page: the keyboard can scroll what it can reach.
+function makeReachable() {
+  for (const part of document.querySelectorAll("#card pre, #card table")) part.tabIndex = 0;
+}
+
 watch("value", render);
 render();
+new MutationObserver(makeReachable).observe(root.closest(".tabitem") ?? document.body, { childList: true, subtree: true });
