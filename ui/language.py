@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from gradio.context import LocalContext
-
 LANGUAGES = {"en": "English", "zh": "中文"}  # by their own names; the first is of those who ask for none of them
 TAGS = {"en": "en", "zh": "zh-CN"}  # as HTML and Gradio's own parts know them
 USUAL = next(iter(LANGUAGES))
 
-reads: ContextVar[str] = ContextVar("reads", default=USUAL)
+reads: ContextVar[str] = ContextVar("reads", default=USUAL)  # also in the threads that callbacks run in
 
 
 def chosen(query: Mapping[str, str], accepted: str) -> str:
@@ -50,8 +48,5 @@ def reading(language: str) -> Iterator[None]:
 
 
 def language() -> str:
-    """Of whoever caused the event that is being answered; else of the request, or of the layout, that is being made."""
-    request = LocalContext.request.get(None)
-    if request is None:
-        return reads.get()
-    return chosen(dict(request.query_params), dict(request.headers).get("accept-language", ""))
+    """Of whoever is being answered, or of the layout that is being made."""
+    return reads.get()

@@ -37,12 +37,24 @@ class Page(gr.Blocks):
     def config(self, config: dict) -> None:
         self.own = config
 
+    async def process_api(self, block_fn, inputs, state=None, request: gr.Request | None = None, **more) -> dict:
+        """An event, from what was sent to what is answered, in the language of whoever caused it."""
+        with reading(language_of(request)):
+            return await super().process_api(block_fn, inputs, state, request, **more)
+
 
 def in_words_of(other: dict, config: dict) -> dict:
     """A page's configuration, with the title and the parts' properties of another layout of the same parts."""
     pairs = zip(config["components"], other["components"], strict=True)
     parts = [part | {"props": twin["props"]} for part, twin in pairs]
     return config | {"title": other["title"], "components": parts}
+
+
+def language_of(request: gr.Request | None) -> str:
+    """Of an event's request, which has the query of the page and the headers of its browser."""
+    if request is None:
+        return language()
+    return chosen(dict(request.query_params), dict(request.headers).get("accept-language", ""))
 
 
 class Speaking:

@@ -3,8 +3,6 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -13,13 +11,6 @@ from export.runtime import SENTENCES as OF_MODELS
 from ui.texts import retold, say
 
 SENTENCES = (*OF_MODELS, FilmError)
-
-
-@dataclass(frozen=True)
-class Later:
-    """A value that is read when a callback that `speaks` wants it: there the visitor, and the language, are known."""
-
-    read: Callable[[], Any]
 
 
 @contextmanager
@@ -33,12 +24,11 @@ def spoken() -> Iterator[None]:
 
 
 def speaks(callback: Callable) -> Callable:
-    """A callback whose SENTENCES reach the visitor, and which gets what came Later."""
+    """A callback whose SENTENCES reach the visitor."""
 
     @functools.wraps(callback)
     def wrapped(*args, **kwargs):
         with spoken():
-            args = [arg.read() if isinstance(arg, Later) else arg for arg in args]
             return callback(*args, **kwargs)
 
     return wrapped

@@ -18,7 +18,7 @@ from gradio.data_classes import ImageData
 from export.pictures import PictureError, png_bytes, read_picture
 from export.verdict import FAKE, REAL, UNLIKE, UNSURE
 from ui.language import LANGUAGES, TAGS, language
-from ui.sentences import Later
+from ui.sentences import spoken
 from ui.texts import say, texts_of
 
 HERE = Path(__file__).parent
@@ -88,10 +88,12 @@ class Picture(gr.Image):
     is_template = True  # drawn in the browser by the class above it
     data_model = Sent
 
-    def preprocess(self, payload: Any) -> Later | None:
+    def preprocess(self, payload: Any) -> np.ndarray | None:
         if payload is None:
             return None
-        return Later(lambda: read_sent(payload, self.GRADIO_CACHE))
+        with spoken():
+            file = sent_file(payload, self.GRADIO_CACHE)
+            return read_picture(file.content, file.name)
 
 
 class PictureFile(gr.UploadButton):
@@ -106,10 +108,11 @@ class PictureFile(gr.UploadButton):
     def get_config(self) -> dict[str, Any]:
         return super().get_config(gr.UploadButton)
 
-    def preprocess(self, payload: Any) -> Later | None:
+    def preprocess(self, payload: Any) -> SentFile | None:
         if payload is None:
             return None
-        return Later(lambda: sent_file(payload, self.GRADIO_CACHE))
+        with spoken():
+            return sent_file(payload, self.GRADIO_CACHE)
 
 
 def sent_file(payload: Sent, cache: str) -> SentFile:
@@ -122,12 +125,6 @@ def sent_file(payload: Sent, cache: str) -> SentFile:
     if not path.resolve().is_relative_to(Path(cache).resolve()):
         raise PictureError(say("judge.not_uploaded", name=path.name))  # it would be any file of the server
     return SentFile(Path(payload.orig_name or path.name).name, path.read_bytes())
-
-
-def read_sent(payload: Sent, cache: str) -> np.ndarray:
-    """The pixels uint8 H,W,3 of that file. Raises PictureError."""
-    file = sent_file(payload, cache)
-    return read_picture(file.content, file.name)
 
 
 def decode_data_url(url: str) -> bytes:
