@@ -21,10 +21,12 @@ from starlette.middleware import Middleware
 
 from export.runtime import ModelError
 from ui import bounds, breed, copies, game, generate, judge, models, steer, wander
+from ui.language import LANGUAGES, USUAL, reading
+from ui.polyglot import Page, Speaking
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
-from ui.widgets import MAX_FILE_BYTES, Footer, Saver
+from ui.widgets import MAX_FILE_BYTES, Footer, Saver, Switch
 
 UI = Path(__file__).parent / "ui"
 HOUR = 3600  # seconds, after which a file that was uploaded or made is deleted
@@ -34,17 +36,28 @@ MOST_WAITING = 32  # events in the queue; whoever comes then is told so
 MOST_SESSIONS = 100  # whose state Gradio keeps, some 300 KB each; who comes back after a hundred others begins anew
 
 
-def build() -> gr.Blocks:
-    """The page, from its tabs. Raises ModelError where there is no bundle."""
+def build() -> Page:
+    """The page, in every language. Raises ModelError where there is no bundle."""
     shelf()
-    with bounds.Page(title=say("page.title"), analytics_enabled=False, fill_width=False) as page:
+    page = lay_out()
+    for language in LANGUAGES:
+        if language != USUAL:
+            with reading(language):
+                page.lend(language, lay_out())
+    return page
+
+
+def lay_out() -> Page:
+    """The page, from its tabs."""
+    with Page(title=say("page.title"), analytics_enabled=False, fill_width=False) as page:
+        Switch(label=say("page.language"), elem_id="languages")
         gr.Markdown(say("page.introduction"), elem_id="introduction")
         footer = Footer(label=say("page.ran"), elem_id="ran", render=False)
         saver = Saver(label=say("page.saved"), visible="hidden")
         with gr.Tabs(selected="generate") as tabs:
             with gr.Tab(say("generate.tab"), id="generate"):
                 sheet, _ = generate.build(page, footer)
-            with gr.Tab("Real or fake?", id="judge") as judging:
+            with gr.Tab(say("judge.tab"), id="judge") as judging:
                 pass  # it is laid out when the sheets are there that ask it
             with gr.Tab(say("copies.tab"), id="copies") as comparing:
                 pass  # likewise
@@ -56,7 +69,7 @@ def build() -> gr.Blocks:
                 bred, accept_to_breed = breed.build(footer)
             with gr.Tab(say("game.tab"), id="game"):
                 game.build(footer)
-            with gr.Tab("Models", id="models"):
+            with gr.Tab(say("models.tab"), id="models"):
                 models.build(page)
         sheets = [sheet, between, steered, total, bred]
         with judging:
@@ -113,13 +126,14 @@ def serve(page: gr.Blocks) -> None:
     page.queue(max_size=MOST_WAITING, api_open=False).launch(
         theme=theme(),
         css_paths=UI / "page.css",
+        head=f"<script>{(UI / 'arrival.js').read_text(encoding='utf-8')}</script>",
         ssr_mode=False,
         mcp_server=True,
         show_error=True,
         max_file_size=MAX_FILE_BYTES,
         state_session_capacity=MOST_SESSIONS,
         run_history=False,
-        app_kwargs={"max_body_size": MOST_SENT, "middleware": [Middleware(bounds.Sensible)]},
+        app_kwargs={"max_body_size": MOST_SENT, "middleware": [Middleware(Speaking), Middleware(bounds.Sensible)]},
         footer_links=["api", "gradio"],
         favicon_path=UI / "favicon.png",
     )

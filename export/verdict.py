@@ -26,6 +26,13 @@ REAL, FAKE, UNSURE, UNLIKE = "real", "fake", "unsure", "unlike anything known"
 AT_ONCE = MOST_AT_ONCE // (1 + len(RESAVINGS))  # pictures whose re-savings fill one run of the graph
 READERS = 2  # threads that read and re-save pictures; Pillow lets go of Python's lock while it works
 NAMED = 3  # classes that a sentence names
+WHY = {
+    "unlike": "This model knows only pictures like those of {data}. "
+    "This one is unlike all of them, so the model does not judge it.",
+    "flips": "As it is, the picture would be called {side}; after {resavings} it would be called {other}.",
+    "in_band": "The probability lies between {low} and {high}, where this model does not decide.",
+    "holds": "No re-saving speaks clearly against the answer: {resavings}.",
+}
 MOST_PIXELS = MOST_AT_ONCE * MOST_SIDE**2  # in one run of the graph, so that memory stays bounded
 
 
@@ -87,30 +94,40 @@ def within(band: tuple[float, float] | None, real: float) -> bool:
     return band is not None and band[0] <= real <= band[1]
 
 
-def why(judgement: Judgement, facts: dict) -> str | None:
-    """What an answer rests on, in a sentence; facts: those of the DCNN."""
+def reason(judgement: Judgement) -> tuple[str, dict] | None:
+    """What an answer rests on: which of WHY, and what it speaks of but the DCNN; lists are of names of re-savings."""
     if judgement.answer is None:
         return None
     if judgement.unlike:
-        return (
-            f"This model knows only pictures like those of {known(facts)}. "
-            "This one is unlike all of them, so the model does not judge it."
-        )
+        return "unlike", {}
     if judgement.flips:
         other = FAKE if judgement.side == REAL else REAL
-        times = listed(judgement.flips)
-        return f"As it is, the picture would be called {judgement.side}; after {times} it would be called {other}."
+        return "flips", {"side": judgement.side, "resavings": judgement.flips, "other": other}
     if judgement.in_band:
         low, high = judgement.limits.unsure_band
-        return f"The probability lies between {low:.0%} and {high:.0%}, where this model does not decide."
-    return f"The answer holds after every re-saving: {listed([each.name for each in judgement.resavings])}."
+        return "in_band", {"low": f"{low:.0%}", "high": f"{high:.0%}"}
+    return "holds", {"resavings": [each.name for each in judgement.resavings]}
+
+
+def why(judgement: Judgement, facts: dict) -> str | None:
+    """What an answer rests on, in a sentence; facts: those of the DCNN."""
+    found = reason(judgement)
+    if found is None:
+        return None
+    key, of = found
+    words = {name: value if isinstance(value, str) else listed(value) for name, value in of.items()}
+    return WHY[key].format(data=known(facts), **words)
+
+
+def named(classes: list[str]) -> tuple[list[str], int]:
+    """The classes that a sentence names, and how many more there are."""
+    return (classes, 0) if len(classes) <= NAMED + 1 else (classes[:NAMED], len(classes) - NAMED)
 
 
 def known(facts: dict) -> str:
     """What a DCNN has learnt from: the name of the pictures, and some of their classes."""
-    name, classes = facts["data"]["name"], facts["classes"]
-    more = [f"{len(classes) - NAMED} more"] if len(classes) > NAMED + 1 else classes[NAMED:]
-    return f"{name} ({listed(classes[:NAMED] + more)})" if classes else name
+    name, (some, more) = facts["data"]["name"], named(facts["classes"])
+    return f"{name} ({listed(some + [f'{more} more'] * bool(more))})" if some else name
 
 
 def listed(names: list[str]) -> str:

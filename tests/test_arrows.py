@@ -12,10 +12,9 @@ TORCHY = {"torch", "onnx", "onnxscript", "dcgan", "export.to_onnx"}
 # The ground floor (latents, recipes, pictures, runtime) needs no torch, and everything may stand on it.
 GROUND = {"export.latents", "export.recipes", "export.pictures"}
 STANDING = {"export.films", "export.neighbours", "export.resave", "export.runtime", "export.verdict"}
-PAGE = {"gradio", "numpy", "PIL", "ui", *STANDING, *GROUND}
+PAGE = {"gradio", "starlette", "numpy", "PIL", "ui", *STANDING, *GROUND}
 MAY_IMPORT = {
-    "app.py": {"starlette", *PAGE},
-    "ui/bounds.py": {"starlette", *PAGE},
+    "app.py": PAGE,
     "ui/*.py": PAGE,
     "export/latents.py": {"numpy"},
     "export/recipes.py": {"numpy", "export.latents"},

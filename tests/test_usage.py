@@ -19,12 +19,12 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is no
 
 def test_a_bundle_is_run_by_its_own_name_classes_and_sizes(page_bundle):
     code = snippets(Bundle(page_bundle))
-    assert list(code) == ["Python", "JavaScript", "Command line"]
+    assert list(code) == ["Python", "JavaScript", "shell"]
     assert 'Bundle("models/shapes")' in code["Python"]
     assert 'draw([1, 2, 3], "cross")' in code["Python"]
     assert "Neighbours" in code["Python"]
     assert "LATENT_DIM = 8, CLASSES = 2;" in code["JavaScript"]
-    assert code["Command line"].startswith("python -m export.generate models/shapes")
+    assert code["shell"].startswith("python -m export.generate models/shapes")
     ast.parse(code["Python"])
 
 
@@ -32,7 +32,7 @@ def test_what_a_bundle_has_not_is_not_offered(mixed_models):
     plain, torn = (snippets(Bundle(mixed_models / name)) for name in ("plain", "tampered"))
     assert "dcnn" not in plain["Python"]
     assert "CLASSES = 0;" in plain["JavaScript"]
-    assert list(torn) == ["Python", "Command line"]
+    assert list(torn) == ["Python", "shell"]
     assert snippets(Bundle(mixed_models / "referee")) == {}
 
 

@@ -14,11 +14,14 @@ function say(key, values = {}) {
   return Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), TEXTS[key] ?? key);
 }
 
+// What a class is called here; programs and addresses keep its name.
+const called = (label) => CLASSES[label] ?? label;
+
 // A probability in words that never claim certainty.
 function percent(p) {
-  if (p > 0.99) return "over 99 %"; // nothing is certain
-  if (p < 0.01) return "under 1 %";
-  return `${Math.round(100 * p)} %`;
+  if (p > 0.99) return say("over"); // nothing is certain
+  if (p < 0.01) return say("under");
+  return say("percent", { number: Math.round(100 * p) });
 }
 
 const root = element.querySelector("div") ?? element;

@@ -12,7 +12,7 @@ from export.runtime import Bundle, Generator
 from ui.sentences import SENTENCES, speaks
 from ui.sheets import EACH, MOST, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, shelf, take
-from ui.texts import say
+from ui.texts import called, retold, say
 from ui.widgets import Choice, Count, Footer, PictureFile, SentFile, Sheet
 
 FIRST_SEED, FIRST_COUNT = 1, 24  # what a visitor finds
@@ -205,7 +205,9 @@ def offer_classes(bundle: str | None, label: str | None = EACH) -> dict:
     """The classes of a bundle, for the dropdown; keeps the one that is chosen, where the bundle has it."""
     classes = take(bundle).generator.classes
     own = say("page.mixed") if classes else say("page.no_classes")
-    return gr.update(choices=[(own, EACH), *((c, c) for c in classes)], value=label if label in classes else EACH)
+    return gr.update(
+        choices=[(own, EACH), *((called(c), c) for c in classes)], value=label if label in classes else EACH
+    )
 
 
 def surprise() -> str:
@@ -220,7 +222,7 @@ def open_page(request: gr.Request) -> tuple:
     try:
         return follow_address(query)
     except SENTENCES as error:  # said beside the sheet that everybody finds
-        return follow_address({}, note=say("generate.address", why=error))
+        return follow_address({}, note=say("generate.address", why=retold(str(error))))
 
 
 def follow_address(query: dict[str, str], note: str | None = None) -> tuple:

@@ -1,5 +1,6 @@
 """The tab that asks: real or fake?"""
 
+import re
 from dataclasses import dataclass
 
 import gradio as gr
@@ -13,6 +14,7 @@ from ui.evidence import enlarge, paint
 from ui.sentences import speaks
 from ui.sheets import chosen, ran, recipe_of
 from ui.shelf import example_files, names_with, some_have, take
+from ui.texts import called, listed, say, texts_of
 from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
 
 EXAMPLES = 6  # of each kind
@@ -28,7 +30,7 @@ def judge(picture: np.ndarray | None, bundle: str | None = None) -> tuple[dict, 
     real, those of its re-savings, how typical it is, the class probabilities and the evidence; and what ran.
     """
     if picture is None:
-        raise PictureError("There is no picture yet: upload one, paste one, take one, or choose an example.")
+        raise PictureError(say("judge.no_picture"))
     shelved = take(bundle, "dcnn")
     judgement = verdict.judge(shelved.dcnn, picture)
     what_ran = ran(shelved, shelved.dcnn)
@@ -39,7 +41,7 @@ def as_value(bundle: Bundle, pixels: np.ndarray, judgement: verdict.Judgement) -
     """A judgement as numbers and pictures."""
     facts, evidence = bundle.dcnn.facts, judgement.verdict.evidence
     seen = as_seen(pixels, bundle.dcnn.image_size, facts["channels"])
-    said = verdict.as_json(judgement, facts)
+    said = verdict.as_json(judgement, facts) | {"why": why(judgement, facts)}
     for row, each in zip(said["resavings"], judgement.resavings, strict=True):
         row["png"] = png_url(thumbnail(each.pixels))
     return said | {
@@ -65,8 +67,32 @@ def as_step(step: verdict.Step) -> dict:
 def knows(bundle: Bundle) -> str:
     """What the DCNN has learnt from, and so may be asked about."""
     facts = bundle.dcnn.facts
-    kind = "grey" if facts["channels"] == 1 else "colour"
-    return f"{facts['data']['name']}, {facts['image_size']} x {facts['image_size']} pixels, {kind}"
+    colours = say("judge.grey" if facts["channels"] == 1 else "judge.colour")
+    return say("judge.knows", data=facts["data"]["name"], side=facts["image_size"], colours=colours)
+
+
+def why(judgement: verdict.Judgement, facts: dict) -> str | None:
+    """`verdict.why` in the visitor's language."""
+    found = verdict.reason(judgement)
+    if found is None:
+        return None
+    key, of = found
+    words = {
+        name: word(value) if isinstance(value, str) else listed(list(map(word, value))) for name, value in of.items()
+    }
+    return say(f"why.{key}", data=known(facts), **words)
+
+
+def word(name: str) -> str:
+    """An answer or a re-saving; what has no word of its own, such as a percentage, is its own name."""
+    return texts_of("verdict").get(name, name)
+
+
+def known(facts: dict) -> str:
+    """`verdict.known` in the visitor's language."""
+    name, (some, more) = facts["data"]["name"], verdict.named(facts["classes"])
+    classes = [*map(called, some), *[say("judge.more", number=more)] * bool(more)]
+    return say("judge.known", data=name, classes=listed(classes)) if some else name
 
 
 def critic_score(bundle: Bundle, pixels: np.ndarray, label: str | None) -> float | None:
@@ -99,7 +125,7 @@ class Example:
 def examples_of(bundle: Bundle) -> list[Example]:
     """Pictures to try: real ones that the bundle brings along, and generated ones."""
     real = [
-        Example("real", path.stem.replace("-", " ").replace("_", " "), read_picture(path))
+        Example(say("judge.real"), shown(path.stem, bundle), read_picture(path))
         for path in example_files(bundle)[:EXAMPLES]
     ]
     if not bundle.has("generator"):
@@ -109,7 +135,16 @@ def examples_of(bundle: Bundle) -> list[Example]:
         generated = bundle.generator.draw(seeds)
     except ModelError:
         return real  # whoever asks for the generator itself is told
-    return real + [Example("fake", f"seed {s}", p) for s, p in zip(seeds, generated, strict=True)]
+    return real + [
+        Example(say("judge.fake"), say("sheet.seed", seed=s), p) for s, p in zip(seeds, generated, strict=True)
+    ]
+
+
+def shown(stem: str, bundle: Bundle) -> str:
+    """What an example shows, by the name of its file: a class of the DCNN, or what the file says."""
+    words = re.split("[-_]", stem)
+    named = (label for label in bundle.dcnn.classes if re.split("[-_ /]", label.lower())[: len(words)] == words)
+    return called(next(named, " ".join(words)))
 
 
 @speaks
@@ -125,7 +160,7 @@ def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
     examples = examples_of(take(bundle, "dcnn"))
     number = chosen(event).get("index")
     if not isinstance(number, int) or not 0 <= number < len(examples):
-        raise PictureError("There is no such example; choose one that is shown.")
+        raise PictureError(say("judge.no_example"))
     return examples[number].pixels
 
 
@@ -144,19 +179,19 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
     with gr.Row(elem_classes="judging"):
         with gr.Column(min_width=300, scale=4):
             picture = Picture(
-                label="Picture",
+                label=say("judge.picture"),
                 format="png",
                 sources=["upload", "clipboard", "webcam"],
                 height=300,
                 buttons=[],
                 elem_id="picture",
-                alt_text="The picture to be judged",
+                alt_text=say("judge.picture_alt"),
             )
-            bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1)
-            examples = Sheet(label="Examples", detail=False, waiting=6, elem_id="examples")
+            bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1)
+            examples = Sheet(label=say("judge.examples"), detail=False, waiting=6, elem_id="examples")
         with gr.Column(min_width=300, scale=5):
-            unable = None if some_have("dcnn") else {"unable": "None of the bundles here has a DCNN to ask."}
-            answer = VerdictView(unable, label="Verdict", elem_id="verdict")
+            unable = None if some_have("dcnn") else {"unable": say("judge.unable")}
+            answer = VerdictView(unable, label=say("judge.verdict"), elem_id="verdict")
 
     what = {"inputs": [picture, bundle], "outputs": [answer, footer], "show_progress": "hidden"}
     quiet = {"api_visibility": "private", "show_progress": "hidden"}

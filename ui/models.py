@@ -14,6 +14,7 @@ from export.pictures import PictureError
 from export.runtime import Bundle, forbids_commerce
 from ui.sentences import speaks
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
+from ui.texts import say
 from ui.usage import snippets
 from ui.widgets import BundleView, Choice, png_url
 
@@ -41,6 +42,7 @@ def describe(bundle: str | None = None) -> tuple[dict, str]:
         "files": [file_facts(shelved, path.name) for path in offered_files(shelved) if path.parent == shelved.folder],
         "metrics": read_metrics(shelved.folder),
         "samples": address(samples) if samples.is_file() else None,
+        "samples_size": size_of(samples),
         "progress": progress_of(shelved),
         "code": snippets(shelved),
     }
@@ -50,7 +52,19 @@ def describe(bundle: str | None = None) -> tuple[dict, str]:
 def progress_of(bundle: Bundle) -> dict | None:
     """The animation of the generator's training: its url, the seeds, and the step and milliseconds of each frame."""
     progress = bundle.manifest.get("progress")
-    return progress and progress | {"url": address(bundle.folder / progress["file"])}
+    if not progress:
+        return None
+    path = bundle.folder / progress["file"]
+    return progress | {"url": address(path), "size": size_of(path)}
+
+
+def size_of(picture: Path) -> list[int] | None:
+    """Width and height of a picture file, so that the page can keep its place; None where it cannot be read."""
+    try:
+        with Image.open(picture) as opened:
+            return list(opened.size)
+    except (OSError, ValueError):
+        return None
 
 
 @speaks
@@ -102,7 +116,7 @@ def card(bundle: Bundle) -> str:
     try:
         text = (bundle.folder / "README.md").read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return "This bundle has no card."
+        return say("models.no_card")
     text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
     return re.sub(
         r"(!\[[^\]]*\])\((?![a-z]+:|/)([^)\s]+)\)",
@@ -115,10 +129,10 @@ def build(page: gr.Blocks) -> None:
     """Lays out the tab."""
     names = list(shelf())
     gr.set_static_paths([path for bundle in shelf().values() for path in offered_files(bundle)])
-    bundle = Choice(names, value=names[0], label="Bundle", visible=len(names) > 1, elem_classes="narrow")
-    view = BundleView(label="Files and figures", elem_id="bundle")
-    with gr.Accordion("The card", open=False):
-        text = gr.Markdown(label="Card", elem_id="card", sanitize_html=True)
+    bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1, elem_classes="narrow")
+    view = BundleView(label=say("models.view"), elem_id="bundle")
+    with gr.Accordion(say("models.card"), open=False):
+        text = gr.Markdown(label=say("models.card"), elem_id="card", sanitize_html=True)
     gr.api(list_bundles, api_name="bundles")
     bundle.input(describe, bundle, [view, text], api_name="describe", show_progress="hidden")
     page.load(describe, bundle, [view, text], api_visibility="private", show_progress="hidden")

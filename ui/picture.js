@@ -1,6 +1,6 @@
 // One picture: what it is called, and what can be done with it.
 const captionOf = (p) => p.caption ?? (p.seed === null || p.seed === undefined ? say("own") : say("seed", { seed: p.seed }));
-const noteOf = (p) => p.note ?? p.label ?? "";
+const noteOf = (p) => p.note ?? called(p.label) ?? "";
 const wordsOf = (p) => [captionOf(p), noteOf(p)].filter(Boolean).join(", ");
 
 const recipeOf = ({ label, seed, truncation, latent }) => ({ label, seed, truncation, latent });
@@ -13,6 +13,8 @@ function tell(event, p) {
 
 function linkTo(p) {
   const query = new URLSearchParams({ bundle: props.value.bundle, count: 1, model: props.value.model.slice(0, 12) });
+  const lang = new URLSearchParams(window.location.search).get("lang");
+  if (lang) query.set("lang", lang);
   for (const [key, value] of Object.entries(recipeOf(p))) if (value !== null && value !== undefined) query.set(key, value);
   return `?${query}`;
 }

@@ -8,6 +8,7 @@ import gradio as gr
 
 from export.films import FilmError
 from export.runtime import SENTENCES as OF_MODELS
+from ui.texts import retold, say
 
 
 class GameError(ValueError):
@@ -23,7 +24,8 @@ def spoken() -> Iterator[None]:
     try:
         yield
     except SENTENCES as error:
-        raise gr.Error(str(error), duration=6, print_exception=False) from error
+        title = say("common.error")
+        raise gr.Error(retold(str(error)), duration=6, print_exception=False, title=title) from error
 
 
 def speaks(callback: Callable) -> Callable:

@@ -36,7 +36,7 @@ function tile(p, i) {
       class: "tile",
       type: "button",
       role: "radio",
-      "aria-checked": false,
+      "aria-checked": "false", // a missing one would say nothing
       "aria-label": wordsOf(p),
       title: wordsOf(p),
       onclick: () => choose(i, true),

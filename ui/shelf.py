@@ -6,11 +6,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from export.runtime import MANIFEST, Bundle, ModelError, find_bundles, forbids_commerce
+from ui.texts import say
 
-WITHOUT = {
-    "generator": "draws no pictures: it has no generator",
-    "dcnn": "does not tell real from fake: it has no DCNN",
-}
+WITHOUT = {"generator": "shelf.draws_nothing", "dcnn": "shelf.judges_nothing"}  # what is said of a bundle
 
 
 def models_folder() -> Path:
@@ -43,11 +41,11 @@ def take(name: str | None, kind: str | None = "generator") -> Bundle:
     bundles = shelf()
     name = str(name or (names_with(kind) if kind else list(bundles))[0])
     if name not in bundles:
-        raise ModelError(f"There is no bundle {name[:40]!r}; there are: {', '.join(bundles)}.")
+        raise ModelError(say("shelf.no_bundle", name=repr(name[:40]), names=", ".join(bundles)))
     if kind and not bundles[name].has(kind):
         others = [other for other, bundle in bundles.items() if bundle.has(kind)]
-        instead = f"; there is one in: {', '.join(others)}" if others else ""
-        raise ModelError(f"The bundle {name} {WITHOUT[kind]}{instead}.")
+        instead = say("shelf.instead", names=", ".join(others)) if others else ""
+        raise ModelError(say(WITHOUT[kind], name=name, instead=instead))
     return bundles[name]
 
 
@@ -79,7 +77,7 @@ def facts_of(bundle: Bundle) -> dict:
 
 def licence_of(bundle: Bundle) -> str:
     """The licence of the pictures that a bundle was trained on."""
-    return facts_of(bundle).get("data", {}).get("licence", "not stated")
+    return facts_of(bundle).get("data", {}).get("licence", say("shelf.not_stated"))
 
 
 def notice_of(bundle: Bundle) -> str | None:
@@ -87,5 +85,5 @@ def notice_of(bundle: Bundle) -> str | None:
     licence = licence_of(bundle)
     if not forbids_commerce(licence):
         return None
-    name = facts_of(bundle)["data"].get("name", "pictures")
-    return f"Not for commercial use: these were drawn by a network that learnt from {name} (licence: {licence})."
+    name = facts_of(bundle)["data"].get("name", say("shelf.pictures"))
+    return say("shelf.notice", data=name, licence=licence)

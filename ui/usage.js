@@ -6,7 +6,7 @@ function usage(code) {
   const panel = el("pre", { tabindex: 0, role: "tabpanel", "aria-label": say("code") }, text);
   const copy = el("button", { class: "quiet", type: "button", onclick: () => copied() }, say("copy"));
   const tabs = languages.map((name, i) =>
-    el("button", { type: "button", role: "tab", onclick: () => choose(i), onkeydown: (event) => move(event, i) }, name),
+    el("button", { type: "button", role: "tab", onclick: () => choose(i), onkeydown: (event) => move(event, i) }, name === "shell" ? say("shell") : name),
   );
   async function copied() {
     const done = await navigator.clipboard?.writeText(text.textContent).then(() => true, () => false);

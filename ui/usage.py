@@ -26,7 +26,7 @@ def snippets(bundle: Bundle) -> dict[str, str]:
     if has_index(bundle.manifest):
         lines += ["", "from export.neighbours import Neighbours", "from export.pictures import read_picture", ""]
         lines += [f'found = Neighbours("{folder}").look(read_picture("photo.jpg"))  # found.percentile: 0 for a copy']
-    code = {"Python": "\n".join(lines), "JavaScript": javascript, "Command line": "\n".join(shell)}
+    code = {"Python": "\n".join(lines), "JavaScript": javascript, "shell": "\n".join(shell)}
     return {language: text for language, text in code.items() if text}
 
 

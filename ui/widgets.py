@@ -17,8 +17,9 @@ from gradio.data_classes import ImageData
 
 from export.pictures import PictureError, png_bytes, read_picture
 from export.verdict import FAKE, REAL, UNLIKE, UNSURE
+from ui.language import LANGUAGES, TAGS, language
 from ui.sentences import spoken
-from ui.texts import TEXTS
+from ui.texts import say, texts_of
 
 HERE = Path(__file__).parent
 MAX_FILE_BYTES = 20_000_000
@@ -117,23 +118,23 @@ class PictureFile(gr.UploadButton):
 def sent_file(payload: Sent, cache: str) -> SentFile:
     """The file that came with a call: uploaded before, or in a data URL. Raises PictureError."""
     if payload.url and payload.url.startswith("data:"):
-        return SentFile("The picture", decode_data_url(payload.url))
+        return SentFile(say("judge.unnamed"), decode_data_url(payload.url))
     if not payload.path:
-        raise PictureError("No picture came with this; send a file or a data URL.")
+        raise PictureError(say("judge.nothing_sent"))
     path = Path(payload.path)
     if not path.resolve().is_relative_to(Path(cache).resolve()):
-        raise PictureError(f"{path.name} was not uploaded here.")  # it would be any file of the server
+        raise PictureError(say("judge.not_uploaded", name=path.name))  # it would be any file of the server
     return SentFile(Path(payload.orig_name or path.name).name, path.read_bytes())
 
 
 def decode_data_url(url: str) -> bytes:
     """The bytes in data:...;base64,... Raises PictureError."""
     if len(url) > MAX_FILE_BYTES * 4 / 3 + 100:
-        raise PictureError(f"The picture is too large; at most {MAX_FILE_BYTES // 10**6} MB are accepted.")
+        raise PictureError(say("judge.too_large", most=MAX_FILE_BYTES // 10**6))
     try:
         return base64.b64decode(url.partition(",")[2], validate=True)
     except binascii.Error as error:
-        raise PictureError("The picture's data URL is damaged: it is not base64.") from error
+        raise PictureError(say("judge.not_base64")) from error
 
 
 class Drawn(gr.HTML):
@@ -147,9 +148,11 @@ class Drawn(gr.HTML):
     texts: tuple[str, ...] = ()  # sections of the texts that the script says
 
     def __init__(self, value: dict | None = None, **kwargs):
-        said = {key: text for section in self.texts for key, text in TEXTS[section].items()}
+        said = {key: text for section in ("common", *self.texts) for key, text in texts_of(section).items()}
+        constants = {"TEXTS": said, "CLASSES": texts_of("classes"), "LANGUAGE": TAGS[language()]}
         scripts = [(HERE / name).read_text(encoding="utf-8") for name in ("dom.js", *self.parts, self.script)]
-        scripts = "\n".join([f"const TEXTS = {json.dumps(said)};", *scripts])
+        constants = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
+        scripts = "\n".join([*constants, *scripts])
         kwargs = {"html_template": "<div></div>", "js_on_load": scripts, "apply_default_css": False} | kwargs
         super().__init__(value, **kwargs)
 
@@ -187,7 +190,7 @@ ANSWER = {"type": "string", "enum": [REAL, FAKE, UNSURE, UNLIKE]}
 class VerdictView(Drawn):
     """What the DCNN says of a picture."""
 
-    script = "verdict.js"
+    script, texts = "verdict.js", ("verdict",)
     about = (
         "answer, why (a sentence), real (probability), threshold (from there on it is called real), unsure (the "
         "answer changes with a re-saving, beyond resaved_band, or real lies in unsure_band), typical (share of "
@@ -307,21 +310,31 @@ class Saver(Drawn):
     about = "name, url"
 
 
+class Switch(Drawn):
+    """The languages of the page, of which one is read."""
+
+    script = "switch.js"
+    about = "nothing: the page's own"
+
+    def __init__(self, **kwargs):
+        super().__init__(languages=LANGUAGES, reading=language(), **kwargs)
+
+
 class BundleView(Drawn):
     """Files and figures of a bundle."""
 
     script, parts, texts = "bundle.js", ("plots.js", "scrub.js", "usage.js"), ("bundle",)
     about = (
         "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url), "
-        "progress (url of an animation of the training, seeds, steps and milliseconds of its frames; or null), code "
-        "(to run the models elsewhere, by language)"
+        "samples_size (width, height), progress (url, seeds, steps, milliseconds of each frame and size of an "
+        "animation of the training; or null), code (to run the models elsewhere, by language)"
     )
 
 
 class Footer(Drawn):
     """What ran, and for how long."""
 
-    script = "footer.js"
+    script, texts = "footer.js", ("footer",)
     about = "model (which, and the head of its sha256), provider, milliseconds, licence of the training pictures"
 
 
