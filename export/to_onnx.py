@@ -342,13 +342,18 @@ def write_graph(graph: Graph, path: Path) -> None:
 
 
 def export(
-    runs: list[Path], out: Path, examples: Path | None = None, weights: str = "fp32", keep: tuple[str, ...] = ()
+    runs: list[Path],
+    out: Path,
+    examples: Path | None = None,
+    weights: str = "fp32",
+    keep: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
 ) -> None:
     """Writes the bundle of these runs: graphs, samples, metrics, card, and last the manifest that vouches for them.
 
     `examples`: a folder of real pictures to ship beside them, for visitors to try. `weights`: fp32, or fp16 for files
     of half the size. `keep`: files of the bundle as it is, such as the referee that better generators are measured by.
-    Raises ExportError, TrainingError, PictureError, OSError.
+    `without`: models to leave out. Raises ExportError, TrainingError, PictureError, OSError.
     """
     shown = read_examples(examples) if examples else {}
     graphs: dict[str, Graph] = {}
@@ -356,7 +361,7 @@ def export(
     film = None
     for run in runs:
         state = checkpoint.load(run)
-        new = graphs_of(state)
+        new = {name: graph for name, graph in graphs_of(state).items() if name not in without}
         if weights == "fp16":
             new = {name: halve(graph, name) for name, graph in new.items()}
         if twice := set(new) & set(graphs):
@@ -488,9 +493,17 @@ def main(argv: list[str] | None = None) -> None:
         help="files of the bundle to keep as they are, such as referee.onnx, by which generators are measured, or "
         "neighbours.npz, which knows the training pictures",
     )
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=(),
+        choices=tuple(MODELS),
+        metavar="FILE",
+        help="models to leave out, such as critic.onnx, which gives but a second opinion",
+    )
     args = parser.parse_args(argv)
     try:
-        export(args.runs, args.out, args.examples, args.weights, tuple(args.keep))
+        export(args.runs, args.out, args.examples, args.weights, tuple(args.keep), tuple(args.without))
     except (ExportError, TrainingError, PictureError, ModelError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except OSError as error:
