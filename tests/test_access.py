@@ -38,7 +38,9 @@ class Way:
         return f"{self.size[0]}-{self.theme}-{self.language}"
 
 
-WAYS = [Way(size, theme, language) for size in (WIDE, NARROW) for theme in ("light", "dark") for language in TAGS]
+EN, ZH = TAGS
+# Each two of size, theme and language meet.
+WAYS = [Way(WIDE, "light", EN), Way(WIDE, "dark", ZH), Way(NARROW, "dark", EN), Way(NARROW, "light", ZH)]
 
 
 @pytest.fixture(scope="module")
@@ -108,15 +110,18 @@ def width(page) -> int:
     return page.evaluate("document.documentElement.scrollWidth")
 
 
-def show_more(page) -> None:
-    """What a tab shows only to those who ask: a verdict, a card."""
+def show_more(page) -> bool:
+    """What a tab shows only to those who ask: a verdict, a card; whether there is any."""
+    more = page.locator("#examples").is_visible() or page.locator("#bundle").is_visible()
     if page.locator("#examples").is_visible():
         page.locator("#examples [role=radio]").first.click()
         page.locator("#verdict .headline[data-answer]").wait_for(timeout=SEEN_SOON)
     if page.locator("#bundle").is_visible():
         page.get_by_role("button", name=say("models.card")).click()
         page.locator("#card h1").first.wait_for(timeout=SEEN_SOON)
-    page.wait_for_timeout(400)
+    if more:
+        page.wait_for_timeout(400)
+    return more
 
 
 @ways(WAYS)
@@ -124,8 +129,8 @@ def test_every_tab_is_accessible(visit, tmp_path: Path):
     page, found = visit.page, {}
     for name in tabs(page):
         found[name] = violations(page)
-        show_more(page)
-        found[f"{name}, all of it"] = violations(page)
+        if show_more(page):
+            found[f"{name}, all of it"] = violations(page)
         page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
         assert width(page) <= page.viewport_size["width"], name
     assert {name: grave for name, grave in found.items() if grave} == {}
