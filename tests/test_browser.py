@@ -244,6 +244,10 @@ def test_an_uploaded_picture_is_judged_and_can_be_removed(visit, toy_pictures):
     assert headline(page)
     page.get_by_role("button", name="Remove Image").click()
     page.locator("#verdict .nothing").wait_for(timeout=SEEN_SOON)
+    page.locator("#examples [role=radio]").first.click()
+    assert headline(page)
+    page.locator("#picture").get_by_role("button", name="Remove Image").click()
+    page.locator("#verdict .nothing").wait_for(timeout=SEEN_SOON)
 
 
 @only_wide
@@ -544,8 +548,10 @@ def test_a_picture_is_compared_with_the_training_pictures(visit, toy_pictures):
     page.locator("#sheet").get_by_role("button", name="Is it a copy?").click()
     page.locator("#copy .headline[data-answer]").wait_for(timeout=SEEN_SOON)
     assert page.locator("#copy .strip img").count() == 6
+    assert page.locator("#copy-examples .caption").all_inner_texts() == ["fake"] * 6 + ["training"] * 6
+    before = page.locator("#copy .own img").get_attribute("src")
     page.locator("#copy-examples [role=radio]").nth(11).click()
-    page.locator("#copy .headline[data-answer=copy]").wait_for(timeout=SEEN_SOON)
+    sync_api.expect(page.locator("#copy .own img")).not_to_have_attribute("src", before, timeout=SEEN_SOON)
     page.locator("#compared").get_by_role("button", name="Remove Image").click()
     page.locator("#copy .nothing").wait_for(timeout=SEEN_SOON)
     page.locator("#compared input[type=file]").set_input_files(toy_pictures / "train" / "cross" / "007.png")

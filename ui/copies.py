@@ -49,7 +49,7 @@ def as_value(bundle: Bundle, index: Neighbours, pixels: np.ndarray, found: Found
     told = {"training": f"{len(index):,}", "unseen": f"{facts['unseen']:,}", "share": share(100 - found.percentile)}
     told |= {"data": facts["data"]["name"], "unseen_are": facts["unseen_are"], "features": facts["features"]}
     nearer = round(found.percentile * facts["unseen"] / 100)
-    told["nearer"] = say("copies.nearer_one") if nearer == 1 else say("copies.nearer_many", number=nearer or "none")
+    told["nearer"] = say("copies.nearer_one") if nearer == 1 else say("copies.nearer_many", number=nearer)
     mean = found.nearest[0].distance / found.ratio if found.ratio else 1.0
     return {
         "bundle": bundle.name,
@@ -85,7 +85,8 @@ def answer_of(found: Found) -> str:
 
 def share(percent: float) -> str:
     """A share in words that never claim all or none."""
-    return "under 1 %" if percent < 1 else "over 99 %" if percent > 99 else f"{round(percent)} %"
+    extreme = "common.under" if percent < 1 else "common.over" if percent > 99 else None
+    return say(extreme) if extreme else say("common.percent", number=round(percent))
 
 
 # --- bundles with an index ----------------------------------------------------------------------------------------
@@ -203,8 +204,9 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
     what = {"inputs": [picture, bundle], "outputs": [answer, footer], "show_progress": "hidden"}
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     found = picture.upload(nearest, **what, api_name="nearest")
-    found.failure(lambda: (None, None), outputs=[picture, answer], **quiet)  # what cannot be read does not stay there
-    picture.clear(nearest_again, **what, api_visibility="private")
+    # What cannot be read does not stay there. Nothing is sent: the browser still has a picture that came from here.
+    for event in (found.failure, picture.clear):
+        event(lambda: (None, None), outputs=[picture, answer], **quiet)
     bundle.input(nearest_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
     examples.select(take_example, bundle, picture, **quiet).success(nearest, **what, api_visibility="private")
     for sheet in sheets:

@@ -196,8 +196,9 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
     what = {"inputs": [picture, bundle], "outputs": [answer, footer], "show_progress": "hidden"}
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     judged = picture.upload(judge, **what, api_name="judge")
-    judged.failure(lambda: (None, None), outputs=[picture, answer], **quiet)  # what cannot be read does not stay there
-    picture.clear(judge_again, **what, api_visibility="private")
+    # What cannot be read does not stay there. Nothing is sent: the browser still has a picture that came from here.
+    for event in (judged.failure, picture.clear):
+        event(lambda: (None, None), outputs=[picture, answer], **quiet)
     bundle.input(judge_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
     examples.select(take_example, bundle, picture, **quiet).success(judge, **what, api_visibility="private")
     gr.on([sheet.submit for sheet in sheets], take_generated, None, [tabs, bundle, picture], **quiet).success(
