@@ -49,7 +49,8 @@ def as_value(bundle: Bundle, index: Neighbours, pixels: np.ndarray, found: Found
     told = {"training": f"{len(index):,}", "unseen": f"{facts['unseen']:,}", "share": share(100 - found.percentile)}
     told |= {"data": facts["data"]["name"], "unseen_are": facts["unseen_are"], "features": facts["features"]}
     nearer = round(found.percentile * facts["unseen"] / 100)
-    told["nearer"] = say("copies.nearer_one") if nearer == 1 else say("copies.nearer_many", number=nearer)
+    how_many = {0: "nearer_none", 1: "nearer_one"}.get(nearer, "nearer_many")
+    told["nearer"] = say(f"copies.{how_many}", number=nearer)
     mean = found.nearest[0].distance / found.ratio if found.ratio else 1.0
     return {
         "bundle": bundle.name,
