@@ -9,7 +9,7 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
-from test_browser import FLAGS, NARROW, SEEN_SOON, WIDE, Visit, find_chromium, open_tab  # noqa: E402  after the skips
+from test_browser import NARROW, SEEN_SOON, WIDE, Visit, browser, open_tab, visiting  # noqa: E402, F401  after the skips
 
 from ui.language import TAGS, reading  # noqa: E402
 from ui.texts import say  # noqa: E402
@@ -43,32 +43,14 @@ EN, ZH = TAGS
 WAYS = [Way(WIDE, "light", EN), Way(WIDE, "dark", ZH), Way(NARROW, "dark", EN), Way(NARROW, "light", ZH)]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        path = find_chromium(playwright)
-        if path is None:
-            pytest.skip("Chromium is not installed")
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(chromium, page_server, request) -> Iterator[Visit]:
-    """The page, looked at in the way that is asked for; nothing may complain."""
+def visit(browser, page_server, request) -> Iterator[Visit]:  # noqa: F811 - the fixture
+    """The page, looked at in the way that is asked for."""
     way: Way = request.param
     size = {"width": way.size[0], "height": way.size[1]}
-    context = chromium.new_context(viewport=size, locale=TAGS[way.language])
-    context.add_init_script(NOTE_SHIFTS)
-    visit = Visit(context.new_page())
-    visit.watch(page_server.url)
-    visit.page.goto(f"{page_server.url}/?__theme={way.theme}")
-    visit.page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
-    with reading(way.language):
+    seen = {"query": f"/?__theme={way.theme}", "script": NOTE_SHIFTS, "viewport": size, "locale": TAGS[way.language]}
+    with visiting(browser, page_server.url, **seen) as visit, reading(way.language):
         yield visit
-    assert visit.complaints == []
-    context.close()
 
 
 def ways(some: list[Way]):

@@ -73,6 +73,26 @@ def test_an_event_that_names_an_impossible_file_is_refused_with_a_sentence(page_
     assert "Traceback" not in page_server.log[before:]
 
 
+CHOOSING = ("take_chosen", "take_example", "breed_picked", "breed_from_chosen", "next_round", "answer_round")
+
+
+@pytest.mark.parametrize("name", CHOOSING)
+def test_what_no_sheet_would_tell_is_answered_with_a_sentence(page_server, name):
+    before, events = len(page_server.log), httpx.get(f"{page_server.url}/config").json()["dependencies"]
+    asked = [event for event in events if event["api_name"].rstrip("_0123456789") == name]
+    assert asked
+    for event in asked:
+        for odd in ("text", [1], None):
+            body = {"data": [None] * len(event["inputs"]), "fn_index": event["id"], "session_hash": "odd"}
+            httpx.post(f"{page_server.url}/gradio_api/queue/join", json=body | {"event_data": odd}).raise_for_status()
+            told = {"params": {"session_hash": "odd"}, "timeout": 30}
+            answer = httpx.get(f"{page_server.url}/gradio_api/queue/data", **told).text
+            # Who names no round begins a new game.
+            assert ('"success":true' if name == "next_round" else '"success":false') in answer
+            assert '"error":null' not in answer.replace(" ", "")
+    assert "Traceback" not in page_server.log[before:]
+
+
 def test_a_stream_that_nobody_has_begun_just_ends(page_server):
     before = len(page_server.log)
     answer = httpx.get(f"{page_server.url}/gradio_api/queue/data", params={"session_hash": "nobody"})

@@ -61,19 +61,28 @@ def browser():
 
 
 @contextmanager
-def opened(browser, url: str, request, tmp_path) -> Iterator[Visit]:
-    """The page at an address, its first sheet drawn. Leaves a screenshot; nothing may complain."""
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height}, permissions=["camera"])
+def visiting(browser, url: str, query: str = "", script: str = "", **how) -> Iterator[Visit]:
+    """The page at an address, its first sheet drawn; nothing may complain. script: runs first; how: the visitor is."""
+    context = browser.new_context(**how)
+    context.add_init_script(script)
     visit = Visit(context.new_page())
     visit.watch(url)
-    visit.page.goto(url)
+    visit.page.goto(url + query)
     visit.page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
     yield visit
-    visit.page.screenshot(path=tmp_path / f"{request.node.name}.png", full_page=True)
     assert visit.complaints == []
-    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+@contextmanager
+def opened(browser, url: str, request, tmp_path) -> Iterator[Visit]:
+    """The same in a window of the size that is asked for, which it fits. Leaves a screenshot."""
+    width, height = request.param
+    size = {"width": width, "height": height}
+    with visiting(browser, url, viewport=size, permissions=["camera"]) as visit:
+        yield visit
+        visit.page.screenshot(path=tmp_path / f"{request.node.name}.png", full_page=True)
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.fixture(params=[WIDE, NARROW], ids=["1280", "390"])

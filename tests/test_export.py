@@ -436,6 +436,13 @@ def test_a_better_generator_keeps_the_model_that_it_is_measured_by(toy_bundle, b
     assert "makes it anew" in refused(capsys, gan_run, "--out", better_bundle, "--keep", "critic.onnx")
 
 
+def test_a_model_can_be_left_out(gan_run, tmp_path, capsys):
+    to_onnx.main([str(gan_run), "--without", "critic.onnx", "--out", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.glob("*.onnx")) == ["generator.onnx"]
+    assert "critic.onnx" not in (tmp_path / "README.md").read_text() + (tmp_path / "manifest.json").read_text()
+    assert not Bundle(tmp_path).has("critic")
+
+
 def test_without_onnx_one_sentence_says_what_to_install():
     code = "import runpy, sys; sys.modules['onnx'] = None; runpy.run_module('export.to_onnx', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -7,7 +7,7 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-from test_browser import FLAGS, SEEN_SOON, Visit, find_chromium, open_tab  # noqa: E402  after the skip
+from test_browser import SEEN_SOON, Visit, browser, open_tab, visiting  # noqa: E402, F401  after the skip
 
 CHINESE = {"accept-language": "zh-CN,zh;q=0.9,en;q=0.8"}
 
@@ -65,28 +65,11 @@ def test_classes_keep_their_names_for_programs(page_server):
 # --- what is seen ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        path = find_chromium(playwright)
-        if path is None:
-            pytest.skip("Chromium is not installed")
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(chromium, page_server, request) -> Iterator[Visit]:
-    """The page in a browser of the language that is asked for; nothing may complain."""
-    context = chromium.new_context(locale=getattr(request, "param", "zh-CN"))
-    visit = Visit(context.new_page())
-    visit.watch(page_server.url)
-    visit.page.goto(page_server.url)
-    visit.page.wait_for_selector("#sheet [role=radio]", timeout=SEEN_SOON)
-    yield visit
-    assert visit.complaints == []
-    context.close()
+def visit(browser, page_server, request) -> Iterator[Visit]:  # noqa: F811 - the fixture
+    """The page in a browser of the language that is asked for."""
+    with visiting(browser, page_server.url, locale=getattr(request, "param", "zh-CN")) as visit:
+        yield visit
 
 
 def language(page) -> str:

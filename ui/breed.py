@@ -14,7 +14,7 @@ from export.recipes import Recipe, RecipeError, latents_of, parse_share, recipes
 from export.runtime import Bundle, Generator
 from ui.generate import class_asked, offer_classes
 from ui.sentences import speaks
-from ui.sheets import EACH, SURPRISES, ran, recipe_of, sheet_of
+from ui.sheets import EACH, SURPRISES, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, take
 from ui.texts import say
 from ui.widgets import Breeder, Choice, Count, Footer, Sheet, Steered
@@ -134,17 +134,18 @@ def found_others(bundle: str | None, label: str | None) -> tuple[dict, dict]:
 
 def breed_picked(spread: float | None, event: gr.EventData) -> tuple[dict, dict]:
     """`breed`, of the pictures that are picked on the page."""
-    picked = event._data
+    picked = chosen(event)
     return breed(picked.get("parents"), picked.get("generation"), spread, CHILDREN, picked.get("bundle"))
 
 
 @speaks
 def breed_from_chosen(event: gr.EventData) -> tuple:
     """A picture of any sheet, taken to this tab, among others of its class."""
-    shelved = take(event._data.get("bundle"))
-    chosen = shelved.generator.named(recipe_of(event._data, shelved))
-    shown = found(shelved.name, chosen.label, random.randrange(SURPRISES), chosen)
-    return gr.Tabs(selected="breed"), shelved.name, offer_classes(shelved.name, chosen.label or EACH), *shown
+    entry = chosen(event)
+    shelved = take(entry.get("bundle"))
+    recipe = shelved.generator.named(recipe_of(entry, shelved))
+    shown = found(shelved.name, recipe.label, random.randrange(SURPRISES), recipe)
+    return gr.Tabs(selected="breed"), shelved.name, offer_classes(shelved.name, recipe.label or EACH), *shown
 
 
 def build(footer: Footer) -> tuple[Breeder, Callable]:

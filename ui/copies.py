@@ -2,7 +2,6 @@
 
 import functools
 import time
-from dataclasses import dataclass
 
 import gradio as gr
 import numpy as np
@@ -11,9 +10,10 @@ from export.neighbours import INDEX, NEXT, Found, Neighbours, has_index
 from export.pictures import PictureError
 from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
+from ui.asking import QUIET, Example, as_pictures, connect, example_at
 from ui.evidence import enlarge
 from ui.sentences import speaks
-from ui.sheets import recipe_of
+from ui.sheets import chosen, recipe_of
 from ui.shelf import licence_of, shelf, take
 from ui.texts import say
 from ui.widgets import Choice, CopyView, Footer, Picture, Sheet, png_url
@@ -117,13 +117,6 @@ def index_of(name: str) -> Neighbours:
 # --- examples -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Example:
-    caption: str
-    note: str
-    pixels: np.ndarray
-
-
 def examples_of(bundle: Bundle) -> list[Example]:
     """Pictures to try: generated ones, and training pictures, which are what a copy would be."""
     index, examples = index_of(bundle.name), []
@@ -151,16 +144,13 @@ def show_examples(bundle: str | None) -> dict:
     """The examples of a bundle, small; none where no bundle can be compared with."""
     shelved = take(bundle or indexed()[0], None)
     examples = examples_of(shelved) if has_index(shelved.manifest) else []
-    return {"pictures": [{"caption": e.caption, "note": e.note, "png": png_url(e.pixels)} for e in examples]}
+    return as_pictures(examples)
 
 
 @speaks
 def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
     """The example that was chosen."""
-    examples, number = examples_of(take_indexed(bundle)), event._data.get("index")
-    if not isinstance(number, int) or not 0 <= number < len(examples):
-        raise PictureError(say("copies.no_example"))
-    return examples[number].pixels
+    return example_at(examples_of(take_indexed(bundle)), event, say("copies.no_example"))
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
@@ -169,15 +159,10 @@ def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
 @speaks
 def take_chosen(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
     """The picture that was chosen in another tab, drawn again from its recipe: no detail is lost on the way."""
-    bundle = take_indexed(event._data.get("bundle"))
-    pixels = bundle.generator.follow([recipe_of(event._data, bundle)])[0]
+    entry = chosen(event)
+    bundle = take_indexed(entry.get("bundle"))
+    pixels = bundle.generator.follow([recipe_of(entry, bundle)])[0]
     return gr.Tabs(selected="copies"), bundle.name, pixels
-
-
-@speaks
-def nearest_again(picture: np.ndarray | None, bundle: str | None) -> tuple[dict | None, dict | None]:
-    """`nearest`, for events that happen without a picture too."""
-    return (None, gr.skip()) if picture is None else nearest(picture, bundle)
 
 
 def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
@@ -202,16 +187,7 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
             unable = None if some else {"unable": say("copies.none_has")}
             answer = CopyView(unable, label=say("copies.answer"), elem_id="copy")
 
-    what = {"inputs": [picture, bundle], "outputs": [answer, footer], "show_progress": "hidden"}
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    found = picture.upload(nearest, **what, api_name="nearest")
-    # What cannot be read does not stay there. Nothing is sent: the browser still has a picture that came from here.
-    for event in (found.failure, picture.clear):
-        event(lambda: (None, None), outputs=[picture, answer], **quiet)
-    bundle.input(nearest_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
-    examples.select(take_example, bundle, picture, **quiet).success(nearest, **what, api_visibility="private")
+    ask_after = connect(nearest, picture, bundle, examples, (answer, footer), show_examples, take_example)
     for sheet in sheets:
-        taken = sheet.compare(take_chosen, None, [tabs, bundle, picture], **quiet)
-        compared = taken.success(nearest, **what, api_visibility="private")
-        compared.then(show_examples, bundle, examples, **quiet)
-    answer.begin(show_examples, bundle, examples, **quiet)
+        ask_after(sheet.compare(take_chosen, None, [tabs, bundle, picture], **QUIET))
+    answer.begin(show_examples, bundle, examples, **QUIET)

@@ -24,7 +24,7 @@ from export.verdict import FAKE, REAL
 from ui.evidence import enlarge, paint
 from ui.reals import has_reals, real_pictures
 from ui.sentences import SENTENCES, GameError, speaks
-from ui.sheets import ran
+from ui.sheets import chosen, ran
 from ui.shelf import names_with, notice_of, shelf, take
 from ui.texts import say
 from ui.widgets import Choice, Footer, Game, png_url
@@ -182,13 +182,13 @@ def begin(bundle: str | None) -> dict:
 
 def next_round(event: gr.EventData) -> dict:
     """`game_round`, of a game on the page."""
-    asked = event._data
+    asked = chosen(event)
     return game_round(asked.get("bundle"), asked.get("game"), asked.get("round"))
 
 
 def answer_round(event: gr.EventData) -> tuple[dict, dict]:
     """`game_answer`, of a game on the page."""
-    asked = event._data
+    asked = chosen(event)
     return game_answer(asked.get("game"), asked.get("round"), asked.get("answer"), asked.get("bundle"))
 
 

@@ -1,7 +1,6 @@
 """The tab that asks: real or fake?"""
 
 import re
-from dataclasses import dataclass
 
 import gradio as gr
 import numpy as np
@@ -10,6 +9,7 @@ from export import verdict
 from export.pictures import PictureError, as_seen, read_picture
 from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
+from ui.asking import QUIET, Example, as_pictures, connect, example_at
 from ui.evidence import enlarge, paint
 from ui.sentences import speaks
 from ui.sheets import chosen, ran, recipe_of
@@ -109,19 +109,6 @@ def critic_score(bundle: Bundle, pixels: np.ndarray, label: str | None) -> float
     return float(critic(pixels[None], index)[0])
 
 
-@speaks
-def judge_again(picture: np.ndarray | None, bundle: str | None) -> tuple[dict | None, dict | None]:
-    """`judge`, for events that happen without a picture too."""
-    return (None, gr.skip()) if picture is None else judge(picture, bundle)
-
-
-@dataclass(frozen=True)
-class Example:
-    caption: str
-    note: str
-    pixels: np.ndarray
-
-
 def examples_of(bundle: Bundle) -> list[Example]:
     """Pictures to try: real ones that the bundle brings along, and generated ones."""
     real = [
@@ -151,17 +138,13 @@ def shown(stem: str, bundle: Bundle) -> str:
 def show_examples(bundle: str | None) -> dict:
     """The examples of a bundle, small; none where no bundle could judge them."""
     examples = examples_of(take(bundle, "dcnn")) if some_have("dcnn") else []
-    return {"pictures": [{"caption": e.caption, "note": e.note, "png": png_url(e.pixels)} for e in examples]}
+    return as_pictures(examples)
 
 
 @speaks
 def take_example(bundle: str | None, event: gr.EventData) -> np.ndarray:
     """The example that was chosen."""
-    examples = examples_of(take(bundle, "dcnn"))
-    number = chosen(event).get("index")
-    if not isinstance(number, int) or not 0 <= number < len(examples):
-        raise PictureError(say("judge.no_example"))
-    return examples[number].pixels
+    return example_at(examples_of(take(bundle, "dcnn")), event, say("judge.no_example"))
 
 
 @speaks
@@ -193,15 +176,6 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
             unable = None if some_have("dcnn") else {"unable": say("judge.unable")}
             answer = VerdictView(unable, label=say("judge.verdict"), elem_id="verdict")
 
-    what = {"inputs": [picture, bundle], "outputs": [answer, footer], "show_progress": "hidden"}
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    judged = picture.upload(judge, **what, api_name="judge")
-    # What cannot be read does not stay there. Nothing is sent: the browser still has a picture that came from here.
-    for event in (judged.failure, picture.clear):
-        event(lambda: (None, None), outputs=[picture, answer], **quiet)
-    bundle.input(judge_again, **what, api_visibility="private").then(show_examples, bundle, examples, **quiet)
-    examples.select(take_example, bundle, picture, **quiet).success(judge, **what, api_visibility="private")
-    gr.on([sheet.submit for sheet in sheets], take_generated, None, [tabs, bundle, picture], **quiet).success(
-        judge, **what, api_visibility="private"
-    ).then(show_examples, bundle, examples, **quiet)
-    page.load(show_examples, bundle, examples, **quiet)
+    ask_after = connect(judge, picture, bundle, examples, (answer, footer), show_examples, take_example)
+    ask_after(gr.on([sheet.submit for sheet in sheets], take_generated, None, [tabs, bundle, picture], **QUIET))
+    page.load(show_examples, bundle, examples, **QUIET)

@@ -13,6 +13,7 @@ from PIL import Image, ImageSequence
 from export.pictures import PictureError
 from export.runtime import Bundle, forbids_commerce
 from ui.sentences import speaks
+from ui.sheets import chosen
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
 from ui.texts import say
 from ui.usage import snippets
@@ -70,7 +71,7 @@ def size_of(picture: Path) -> list[int] | None:
 @speaks
 def describe_with_frames(event: gr.EventData) -> dict:
     """`describe`, for a browser that cannot take the animation apart: each of its frames as a picture of its own."""
-    shelved = take(event._data.get("bundle"), None)
+    shelved = take(chosen(event).get("bundle"), None)
     value, _ = describe(shelved.name)
     if value["progress"]:
         value["progress"] |= {"frames": frames_of(shelved.folder / value["progress"]["file"])}
