@@ -98,6 +98,9 @@ class DcnnConfig(RunConfig):
     gan: tuple[str, ...] = knob((), "runs of train_gan whose generators make the fakes; none: learn the classes alone")
     width: int = knob(32, "channels of the first convolutions; doubled after each pooling")
     blocks: int = knob(1, "residual blocks of two convolutions after the last pooling", before=0)
+    activation: str = knob(
+        "relu", "after each convolution", choices=("relu", "leaky-relu", "tanh", "sigmoid"), before="relu"
+    )
     loss: str = knob("cross-entropy", "of both heads", choices=("cross-entropy", "mse"))
     lr: float = knob(2e-3, "AdamW's highest step size; warmed up, then a cosine to zero")
     steps: int = knob(6_000, "updates in all; the step size's schedule spans them")

@@ -6,6 +6,8 @@ Spectral normalisation: Miyato et al., Spectral normalization for generative adv
 Class-activation maps: Zhou et al., Learning deep features for discriminative localization, 2016.
 """
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -17,6 +19,12 @@ from dcgan.config import DcnnConfig, GanConfig, image_size_factors
 
 EMBEDDING = 32  # numbers by which a generator is told the class
 LEAK = 0.2
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": partial(nn.LeakyReLU, LEAK),
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
 
 
 def init_weights(module: nn.Module) -> None:
@@ -176,8 +184,8 @@ def project(embedding: nn.Embedding | None, features: Tensor, label: Tensor | No
 class DCNN(nn.Module):
     """Images N,C,S,S  ->  logit of real N and logits of classes N,K (None for a head that it lacks).
 
-    Convolution, BatchNorm, ReLU and max pooling in stages, then residual blocks, where features are widest and places
-    fewest; one global average pooling; a fully connected layer a head.
+    Convolution, BatchNorm, activation and max pooling in stages, then residual blocks, where features are widest and
+    places fewest; one global average pooling; a fully connected layer a head.
     As pooling and a fully connected layer commute, `evidence` is the same logit before the mean over places is taken.
     """
 
@@ -190,15 +198,15 @@ class DCNN(nn.Module):
         dropout: float = 0.0,
         judges_reality: bool = True,
         blocks: int = 0,
+        activation: str = "relu",
     ):
         super().__init__()
         self.image_size, self.channels, self.classes = image_size, channels, classes
-        stages = [nn.Sequential(conv_relu(channels, width), conv_relu(width, width))]
-        side = image_size
+        stages, side = [nn.Sequential(*convolutions(channels, width, activation))], image_size
         while side > 8:
-            stages.append(nn.Sequential(nn.MaxPool2d(2), conv_relu(width, 2 * width), conv_relu(2 * width, 2 * width)))
+            stages.append(nn.Sequential(nn.MaxPool2d(2), *convolutions(width, 2 * width, activation)))
             width, side = 2 * width, side // 2
-        self.features = nn.Sequential(*stages, *(Residual(width) for _ in range(blocks)))
+        self.features = nn.Sequential(*stages, *(Residual(width, activation) for _ in range(blocks)))
         self.dropout = nn.Dropout(dropout)
         self.real_head = nn.Linear(width, 1) if judges_reality else None
         self.class_head = nn.Linear(width, classes) if classes else None
@@ -213,16 +221,20 @@ class DCNN(nn.Module):
         return F.conv2d(features, self.real_head.weight[:, :, None, None], self.real_head.bias).squeeze(1)
 
 
-def conv_relu(a: int, b: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+def convolutions(a: int, b: int, activation: str) -> list[nn.Sequential]:
+    """Two 3x3 convolutions, a channels to b and b to b, each with its BatchNorm and activation."""
+    return [
+        nn.Sequential(nn.Conv2d(n, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), ACTIVATIONS[activation]())
+        for n in (a, b)
+    ]
 
 
 class Residual(nn.Module):
     """Features N,C,h,w and a correction to them: He et al., Deep residual learning for image recognition, 2016, 3.1."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, activation: str):
         super().__init__()
-        self.correction = nn.Sequential(conv_relu(width, width), conv_relu(width, width))
+        self.correction = nn.Sequential(*convolutions(width, width, activation))
 
     def forward(self, features: Tensor) -> Tensor:
         return features + self.correction(features)
@@ -241,4 +253,5 @@ def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
 
 def make_dcnn(c: DcnnConfig, classes: int) -> DCNN:
     """The classifier of a resolved configuration; it judges reality if it has fakes to learn from."""
-    return DCNN(c.image_size, c.width, c.channels, classes, c.dropout, judges_reality=bool(c.gan), blocks=c.blocks)
+    sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
+    return DCNN(**sizes, dropout=c.dropout, judges_reality=bool(c.gan), blocks=c.blocks, activation=c.activation)

@@ -166,11 +166,14 @@ def begin_with(network: DCNN, c: DcnnConfig) -> dict:
     state = checkpoint.load(c.start, DcnnConfig)
     try:
         network.load_state_dict(checkpoint.dcnn_state(state))
-    except RuntimeError as error:
+        same = state["config"].activation == c.activation  # which has no weights that could differ
+    except RuntimeError:
+        same = False
+    if not same:
         raise TrainingError(
-            f"--start {c.start} is of another form: its --width, --blocks, size, channels, classes, and whether it has "
-            "learnt from fakes must be those of this run."
-        ) from error
+            f"--start {c.start} is of another form: its --width, --blocks, --activation, size, channels, classes, and "
+            "whether it has learnt from fakes must be those of this run."
+        )
     return {"start": state["sha256"]}
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from dcgan.config import DcnnConfig, GanConfig, TrainingError
 from dcgan.models import (
+    ACTIVATIONS,
     DCNN,
     Discriminator,
     Generator,
@@ -152,6 +154,14 @@ def test_a_dcnn_without_a_head_lacks_that_output():
 def test_a_dcnn_pools_down_to_between_four_and_eight_places():
     for size in SIZES:
         assert 4 <= DCNN(size, 2).features(torch.rand(1, 3, size, size)).shape[-1] <= 8
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_dcnn_has_the_activation_that_is_asked_for(activation):
+    network = make_dcnn(DcnnConfig(image_size=16, channels=1, width=2, activation=activation), 3)
+    kind = type(ACTIVATIONS[activation]())
+    kinds = [type(m) for m in network.modules() if isinstance(m, nn.ReLU | nn.LeakyReLU | nn.Tanh | nn.Sigmoid)]
+    assert kinds == [kind] * sum(isinstance(m, nn.Conv2d) for m in network.modules())
 
 
 def test_dropout_acts_in_training_only():

@@ -308,12 +308,13 @@ def test_a_run_may_begin_with_the_weights_of_another(shades, gan, tmp_path):
     state = checkpoint.load(second.out)
     assert all(torch.equal(state["network"][name], t) for name, t in weights.items() if name.endswith("weight"))
     assert state["data"]["start"] == checkpoint.load(first.out)["sha256"]
-    for changes in ({"width": 8}, {"blocks": 2}, {"gan": ()}):
+    for changes in ({"width": 8}, {"blocks": 2}, {"gan": ()}, {"activation": "tanh"}):
         with pytest.raises(TrainingError, match=rf"--start {first.out} is of another form"):
             train_dcnn(dataclasses.replace(second, out=str(tmp_path / "third"), **changes))
 
 
-def test_older_runs_have_no_blocks():
+def test_older_runs_have_no_blocks_and_relus():
     state = {"width": 4, "image_size": 16, "channels": 1}
-    assert from_saved(DcnnConfig, state | {"out": "run"}).blocks == 0
+    c = from_saved(DcnnConfig, state | {"out": "run"})
+    assert (c.blocks, c.activation) == (0, "relu")
     assert DcnnConfig().blocks == 1
