@@ -15,7 +15,6 @@ def overfitting(monkeypatch, toy_pictures, tmp_path):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import overfitting
 
-    monkeypatch.setattr(overfitting, "WATCHED", 30)
     toy = ["--data", str(toy_pictures), "--pictures", "40", "--steps", "120", "--batch", "8", "--width", "4"]
     given = [*toy, "--rows", str(tmp_path / "rows.jsonl")]
 
