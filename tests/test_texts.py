@@ -7,6 +7,7 @@ import re
 import pytest
 from conftest import ROOT
 
+from dcgan.yardstick import HARMS
 from export.verdict import WHY
 from ui.language import LANGUAGES, chosen, reading
 from ui.texts import SENTENCES, TEXTS, called, listed, pattern, retold, say
@@ -80,6 +81,11 @@ def test_every_sentence_of_the_rooms_below_is_known(room):
     assert sentences
     with reading("zh"):
         assert [sentence for sentence in sentences if retold(sentence) == sentence] == []
+
+
+def test_what_copies_went_through_is_known():
+    with reading("zh"):
+        assert {name for name in ("as they are", "mirrored", *HARMS) if retold(name) == name} == {"JPEG 50"}
 
 
 def test_a_sentence_keeps_what_it_speaks_of():

@@ -15,7 +15,7 @@ from ui.evidence import enlarge
 from ui.sentences import speaks
 from ui.sheets import chosen, recipe_of
 from ui.shelf import licence_of, shelf, take
-from ui.texts import say
+from ui.texts import retold, say
 from ui.widgets import Choice, CopyView, Footer, Picture, Sheet, png_url
 
 EXAMPLES = 6  # of each kind
@@ -71,7 +71,7 @@ def as_value(bundle: Bundle, index: Neighbours, pixels: np.ndarray, found: Found
         "training": len(index),
         "unseen": facts["unseen"],
         "unseen_are": facts["unseen_are"],
-        "found": facts["found"],
+        "found": {retold(how): stood_out for how, stood_out in facts["found"].items()},
         "measured": say("copies.measured", next=NEXT, **told),
         "kept_back": None if facts["thumbnails"] else say("copies.kept_back", licence=facts["data"]["licence"]),
         "png": png_url(thumbnail(centre_square(pixels))),
