@@ -1,10 +1,10 @@
 """Does the page hold under load? python benchmarks/load.py [--visitors 40] [--seconds 300]
 
 Starts app.py as a process of its own, and visitors who each have a session as a browser has: they draw, look at what is
-like a picture, judge, steer, walk, mix, save and read about models, with 3 to 8 seconds of thought between two clicks;
-some of them draw the pictures that everybody sees first, most others. Events that the page has and this mix does not
-name are asked with their defaults. On this machine alone. Prints errors, times and what the page's process grew by.
-Linux only, as it reads /proc.
+like a picture, judge, steer, walk, mix, breed, look for copies, play, save and read about models, with 3 to 8 seconds
+of thought between two clicks; some of them draw the pictures that everybody sees first, most others. Events that the
+page has and this mix does not name are asked with their defaults. On this machine alone. Prints errors, times and what
+the page's process grew by. Linux only, as it reads /proc.
 """
 
 import argparse
@@ -28,18 +28,25 @@ THINKING = (3.0, 8.0)  # seconds between two clicks of a person
 FULL = "Queue is full"  # the queue's sentence begins so
 # Of a hundred clicks, so many ask for each event; moves of a slider come four at a time, as a hand makes them.
 MIX = {
-    "generate": 34,
+    "generate": 30,
     "steer": 16,
-    "judge": 16,
-    "more_like": 10,
+    "judge": 14,
+    "more_like": 8,
+    "breed": 4,
+    "nearest": 3,
+    "game": 3,
     "between_four": 5,
     "mix": 5,
     "save": 4,
     "describe": 3,
     "wander": 2,
-    "others": 5,
+    "others": 3,
 }
 MOVES = 4
+
+
+class Refused(Exception):
+    """The page said a sentence in place of an answer."""
 
 
 def requests(rng: random.Random, photo: str) -> dict[str, Callable[[], dict]]:
@@ -55,6 +62,8 @@ def requests(rng: random.Random, photo: str) -> dict[str, Callable[[], dict]]:
         "generate": lambda: {"label": "each", "seed": seed(), "count": rng.choice([1, 16, 24, 24, 64])},
         "steer": lambda: {"seed": seed(), "amounts": [round(rng.uniform(-4, 4), 1) for _ in range(3)]},
         "judge": lambda: {"picture": {"path": photo, "meta": {"_type": "gradio.FileData"}}},
+        "nearest": lambda: {"picture": {"path": photo, "meta": {"_type": "gradio.FileData"}}},
+        "breed": lambda: {"parents": [{"seed": rng.randrange(10**6)} for _ in range(rng.randint(1, 4))]},
         "more_like": lambda: {"seed": seed(), "count": 16},
         "between_four": lambda: {"seeds": seeds(4), "side": 7},
         "mix": lambda: {"a": seeds(3), "b": seeds(3), "c": seeds(3)},
@@ -79,46 +88,62 @@ class Visitor:
         self.http, self.named, self.numbers = http, named, numbers
         self.name, self.random = f"visitor-{number}", random.Random(number)
         self.asks = requests(self.random, photo)
-        self.others = sorted(set(named) - {f"/{name}" for name in [*self.asks, "open"]})  # `open` needs a saved file
+        asked = [*self.asks, "game_round", "game_answer", "open"]  # `open` needs a saved file
+        self.others = sorted(set(named) - {f"/{name}" for name in asked})
 
     async def visit(self, until: float, tally: Tally) -> None:
         await asyncio.sleep(self.random.uniform(0, THINKING[1]))
         while time.perf_counter() < until:
             kind = self.random.choices(list(MIX), list(MIX.values()))[0]
-            for _ in range(MOVES if kind == "steer" else 1):
-                await self.click(kind, tally)
+            if kind == "game":
+                await self.play(tally)
+            elif kind == "others":
+                await self.click(self.random.choice(self.others).strip("/"), {}, tally)
+            else:
+                for _ in range(MOVES if kind == "steer" else 1):
+                    await self.click(kind, self.asks[kind](), tally)
             await asyncio.sleep(self.random.uniform(*THINKING))
 
-    async def click(self, kind: str, tally: Tally) -> None:
-        event = self.random.choice(self.others).strip("/") if kind == "others" else kind
-        asked = self.asks[kind]() if kind in self.asks else {}
+    async def play(self, tally: Tally) -> None:
+        """A round of a new game."""
+        if shown := await self.click("game_round", {}, tally):
+            await asyncio.sleep(self.random.uniform(*THINKING))
+            guess = {"answer": self.random.choice(["real", "fake"])}
+            await self.click(
+                "game_answer", {name: shown[0][name] for name in ("game", "round", "bundle")} | guess, tally
+            )
+
+    async def click(self, event: str, asked: dict, tally: Tally) -> list | None:
+        """What the event returned; None where it was refused, which is counted."""
         began = time.perf_counter()
         try:
-            answer = await self.ask(event, asked)
-        except httpx.HTTPError as error:
-            answer = repr(error)
-        if answer is None:
-            tally.seconds[event].append(time.perf_counter() - began)
-        elif FULL in answer:
-            tally.refused += 1
-        else:
-            tally.errors[f"{event}: {answer[:160]}"] += 1
+            returned = await self.ask(event, asked)
+        except (httpx.HTTPError, Refused) as error:
+            if FULL in str(error):
+                tally.refused += 1
+            else:
+                tally.errors[f"{event}: {error!r:.160}"] += 1
+            return None
+        tally.seconds[event].append(time.perf_counter() - began)
+        return returned
 
-    async def ask(self, event: str, asked: dict) -> str | None:
-        """None, or what went wrong."""
+    async def ask(self, event: str, asked: dict) -> list:
+        """What the event returned. Raises Refused, httpx.HTTPError."""
         given = [
             asked.get(p["parameter_name"], p.get("parameter_default")) for p in self.named[f"/{event}"]["parameters"]
         ]
         body = {"data": given, "fn_index": self.numbers[event], "session_hash": self.name}
         joined = await self.http.post("/gradio_api/queue/join", json=body)
         if joined.status_code != 200:
-            return joined.text
+            raise Refused(joined.text)
         async with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.name}) as stream:
             async for line in stream.aiter_lines():
                 if line.startswith('data: {"msg":"process_completed"'):
                     said = json.loads(line[6:])
-                    return None if said["success"] else str(said["output"].get("error"))
-        return "The stream ended before its event."
+                    if not said["success"]:
+                        raise Refused(str(said["output"].get("error")))
+                    return said["output"]["data"]
+        raise Refused("The stream ended before its event.")
 
 
 def photograph(folder: Path) -> Path:
@@ -192,6 +217,7 @@ def main() -> None:
     print(f"| tracebacks in the log | {tracebacks} |")
     print(f"| CPU time a click | {10 * sum(map(int, ticks)) / len(every):.0f} ms |")
     print(f"| resident memory: after a minute, at the end | {first:.0f} MB, {samples[-1][1]:.0f} MB |")
+    print(f"| on the way, each half minute | {', '.join(f'{mb:.0f}' for _, mb, _ in samples[::6])} MB |")
     print(f"| files kept: at most | {max(mb for _, _, mb in samples):.0f} MB |")
 
 
