@@ -58,11 +58,12 @@ def requests(rng: random.Random, photo: str) -> dict[str, Callable[[], dict]]:
     def seeds(n: int) -> str:
         return ", ".join(seed() for _ in range(n))
 
+    brought = {"picture": {"path": photo, "meta": {"_type": "gradio.FileData"}}}
     return {
         "generate": lambda: {"label": "each", "seed": seed(), "count": rng.choice([1, 16, 24, 24, 64])},
         "steer": lambda: {"seed": seed(), "amounts": [round(rng.uniform(-4, 4), 1) for _ in range(3)]},
-        "judge": lambda: {"picture": {"path": photo, "meta": {"_type": "gradio.FileData"}}},
-        "nearest": lambda: {"picture": {"path": photo, "meta": {"_type": "gradio.FileData"}}},
+        "judge": lambda: brought,
+        "nearest": lambda: brought,
         "breed": lambda: {"parents": [{"seed": rng.randrange(10**6)} for _ in range(rng.randint(1, 4))]},
         "more_like": lambda: {"seed": seed(), "count": 16},
         "between_four": lambda: {"seeds": seeds(4), "side": 7},
