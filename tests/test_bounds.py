@@ -93,6 +93,16 @@ def test_what_no_sheet_would_tell_is_answered_with_a_sentence(page_server, name)
     assert "Traceback" not in page_server.log[before:]
 
 
+def test_who_sends_an_empty_name_of_a_session_is_answered_under_the_event_s_own(page_server):
+    before, events = len(page_server.log), httpx.get(f"{page_server.url}/config").json()["dependencies"]
+    number = next(event["id"] for event in events if event["api_name"] == "bundles")
+    body = {"data": [], "fn_index": number, "session_hash": ""}
+    event = httpx.post(f"{page_server.url}/gradio_api/queue/join", json=body).raise_for_status().json()["event_id"]
+    told = {"params": {"session_hash": event}, "timeout": 30}
+    assert '"success":true' in httpx.get(f"{page_server.url}/gradio_api/queue/data", **told).text
+    assert "Traceback" not in page_server.log[before:]
+
+
 def test_a_stream_that_nobody_has_begun_just_ends(page_server):
     before = len(page_server.log)
     answer = httpx.get(f"{page_server.url}/gradio_api/queue/data", params={"session_hash": "nobody"})

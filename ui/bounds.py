@@ -28,6 +28,18 @@ EVERY = 10  # seconds between two looks at the folder
 class Page(gr.Blocks):
     """Blocks that refuse what cannot be an event's input with a sentence, as the callbacks do."""
 
+    def queue(self, *args, **kwargs):
+        super().queue(*args, **kwargs)
+        push = self._queue.push
+
+        async def push_named(body, request, username):
+            # An empty name is none: Gradio would wait for the event's messages under one name and send them to another.
+            body.session_hash = body.session_hash or None
+            return await push(body, request, username)
+
+        self._queue.push = push_named
+        return self
+
     async def process_api(self, *args, **kwargs):
         with refused():
             check_all_files_in_cache(getattr(kwargs.get("event_data"), "_data", None))
