@@ -103,6 +103,34 @@ def test_who_sends_an_empty_name_of_a_session_is_answered_under_the_event_s_own(
     assert "Traceback" not in page_server.log[before:]
 
 
+ODDEST = ({"a": [1]}, "text", float("inf"))
+ODD = (*ODDEST, None, [], [1], "", float("nan"), -1, 10**30, True, 1.5)
+
+
+def test_odd_values_in_any_place_of_any_event_are_taken_or_refused_with_a_sentence(page_server):
+    before, answers = len(page_server.log), []
+    with httpx.Client(base_url=f"{page_server.url}/gradio_api", timeout=60) as http:
+        for event in http.get(f"{page_server.url}/config").json()["dependencies"]:
+            places = len(event["inputs"])
+            for value in ODD:
+                for place in range(-1, places if value in ODDEST else 0):  # in all places, then in each of them
+                    data = [value if place in (-1, i) else None for i in range(places)]
+                    # Infinity and NaN pass as text, as they would from JavaScript's.
+                    body = json.dumps({"data": data, "fn_index": event["id"], "session_hash": "odd"})
+                    joined = http.post("/queue/join", content=body, headers=JSON)
+                    told = http.get("/queue/data", params={"session_hash": "odd"}) if joined.is_success else joined
+                    answers.append((event["api_name"], data, joined.status_code, told.text))
+    assert [answer for answer in answers if answer[2] not in (200, 400)] == []
+    assert [answer for answer in answers if '"error":null' in answer[3].replace(" ", "")] == []
+    assert page_server.log[before:].count("Traceback") == 0, page_server.log[before:]
+
+
+def test_a_sheet_of_a_million_columns_is_refused_with_a_sentence(page_server):
+    answer = answer_of(page_server, "save", [{"seed": 1}], "sheet", "", 1_000_000)
+    assert "A sheet has 1 to 256 columns" in json.loads(answer.partition("data: ")[2])["error"]
+    assert "event: complete" in answer_of(page_server, "save", [{"seed": 1}], "sheet", "", 256)
+
+
 def test_a_stream_that_nobody_has_begun_just_ends(page_server):
     before = len(page_server.log)
     answer = httpx.get(f"{page_server.url}/gradio_api/queue/data", params={"session_hash": "nobody"})

@@ -13,7 +13,7 @@ from export.latents import SEED_MAX, couples, pack
 from export.recipes import Recipe, RecipeError, latents_of, parse_share, recipes_of
 from export.runtime import Bundle, Generator
 from ui.generate import class_asked, offer_classes
-from ui.sentences import speaks
+from ui.sentences import speaks, whole
 from ui.sheets import EACH, SURPRISES, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, take
 from ui.texts import say
@@ -45,9 +45,9 @@ def breed(
     shelved = take(bundle)
     generator = shelved.generator
     favourites, captions = parents_from(parents, shelved)
-    number = whole(generation, 1, LAST_GENERATION, "breed.generations")
+    number = whole(generation, 1, 1, LAST_GENERATION, "breed.generations")
     share = FIRST_SPREAD if spread is None else parse_share(spread, say("breed.spread"))
-    children = litter(generator, favourites, number, share, whole(count, CHILDREN, MOST_CHILDREN, "breed.counted"))
+    children = litter(generator, favourites, number, share, whole(count, CHILDREN, 1, MOST_CHILDREN, "breed.counted"))
     captions += [say("breed.child", generation=number, number=i + 1) for i in range(len(children))]
     recipes = [*favourites, *(child.recipe for child in children)]
     value = sheet_of(shelved, recipes, captions, generation=number, favourites=len(favourites))
@@ -103,14 +103,6 @@ def caption_of(entry: dict) -> str:
     if isinstance(entry.get("caption"), str):
         return entry["caption"][:40]
     return say("sheet.own") if entry.get("latent") else say("sheet.seed", seed=entry["seed"])
-
-
-def whole(number: float | None, usual: int, most: int, text: str) -> int:
-    """A whole number from 1, or `usual` for None. Raises RecipeError with the text."""
-    number = usual if number is None else number
-    if not isinstance(number, int | float) or number != number // 1 or not 1 <= number <= most:
-        raise RecipeError(say(text, most=most, given=repr(str(number)[:40])))
-    return int(number)
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

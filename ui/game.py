@@ -23,7 +23,7 @@ from export.runtime import Bundle, ModelError
 from export.verdict import FAKE, REAL
 from ui.evidence import enlarge, paint
 from ui.reals import has_reals, real_pictures
-from ui.sentences import SENTENCES, GameError, speaks
+from ui.sentences import SENTENCES, GameError, speaks, whole
 from ui.sheets import chosen, ran
 from ui.shelf import names_with, notice_of, shelf, take
 from ui.texts import say
@@ -46,7 +46,7 @@ def game_round(bundle: str | None = None, game: str | None = None, round: float 
     """
     shelved = take_playable(bundle)
     game = new_game(shelved) if not game else str(game)
-    number = round_from(round)
+    number = whole(round, 1, 1, ROUNDS, "game.rounds")
     return as_shown(shelved, game, number, pixels_of(shelved, draw_of(shelved, game, number)))
 
 
@@ -61,7 +61,7 @@ def game_answer(game: str, round: float, answer: str, bundle: str | None = None)
     answer can be given again.
     """
     shelved = take_playable(bundle)
-    number = round_from(round)
+    number = whole(round, 1, 1, ROUNDS, "game.rounds")
     draw = draw_of(shelved, str(game), number)
     if answer not in (REAL, FAKE):
         raise GameError(say("game.answers", given=repr(str(answer)[:40])))
@@ -157,14 +157,6 @@ def as_shown(bundle: Bundle, game: str, round: int, pixels: np.ndarray) -> dict:
     """A round's picture; its PNG holds pixels and nothing else."""
     png = png_url(enlarge(pixels, SIDE))
     return {"bundle": bundle.name, "game": game, "round": round, "of": ROUNDS, "png": png, "notice": notice_of(bundle)}
-
-
-def round_from(round: float | None) -> int:
-    """The number of a round. Raises GameError."""
-    number = 1 if round is None else round
-    if not isinstance(number, int | float) or number != number // 1 or not 1 <= number <= ROUNDS:
-        raise GameError(say("game.rounds", rounds=ROUNDS, given=repr(str(number)[:40])))
-    return int(number)
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from export.latents import SEED_MAX, SeedError, near, parse_seed
 from export.pictures import PictureError, read_recipe
 from export.recipes import Recipe, RecipeError, latents_of, parse_recipes, parse_share, recipes_of
 from export.runtime import Bundle, Generator
-from ui.sentences import SENTENCES, speaks
+from ui.sentences import SENTENCES, speaks, whole
 from ui.sheets import EACH, MOST, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, shelf, take
 from ui.texts import called, retold, say
@@ -78,6 +78,11 @@ def open_picture(file: SentFile | None, bundle: str | None = None) -> tuple[dict
 # --- what is asked for --------------------------------------------------------------------------------------------
 
 
+def count_from(count: float | None) -> int:
+    """A number of pictures. Raises NumberError."""
+    return whole(count, FIRST_COUNT, 1, MOST, "generate.counted")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the tab's controls say of a sheet."""
@@ -91,14 +96,6 @@ class Settings:
 def class_asked(label: str | None) -> str | None:
     """The class; None where each seed shall have its own."""
     return None if label in (None, "", EACH) else label
-
-
-def count_from(count: float | None) -> int:
-    """A number of pictures. Raises SeedError."""
-    number = FIRST_COUNT if count is None else count
-    if not isinstance(number, int | float) or number != number // 1 or not 1 <= number <= MOST:
-        raise SeedError(say("generate.counted", most=MOST, given=repr(str(count)[:40])))
-    return int(number)
 
 
 def seeds_from(seed: str | None, count: float | None) -> list[int]:
@@ -197,7 +194,15 @@ def redraw(
     """`generate` while numbers are being typed or dragged: what is not a number yet draws nothing."""
     if count is None or truncation is None:
         return gr.skip(), gr.skip()
-    return generate(bundle, label, seed, min(max(int(count), 1), MOST), min(max(truncation, 0), 1))
+    return generate(bundle, label, seed, within(count, 1, MOST, step=1), within(truncation, 0, 1))
+
+
+def within(number: float, least: float, most: float, step: float | None = None) -> float:
+    """What was typed, or the end that it went beyond; what is no number stays as it is, for a sentence about it."""
+    if not isinstance(number, int | float):
+        return number
+    number = min(max(number, least), most)
+    return number // step * step if step else number
 
 
 @speaks

@@ -15,7 +15,19 @@ class GameError(ValueError):
     """A round or an answer that does not belong to a game; its message is a sentence."""
 
 
-SENTENCES = (*OF_MODELS, FilmError, GameError)
+class NumberError(ValueError):
+    """A number that is none, or lies beyond its ends; its message is a sentence."""
+
+
+SENTENCES = (*OF_MODELS, FilmError, GameError, NumberError)
+
+
+def whole(number: float | None, usual: int, least: int, most: int, text: str) -> int:
+    """A whole number between two ends, or `usual` for None. Raises NumberError with the text."""
+    number = usual if number is None else number
+    if not isinstance(number, int | float) or number != number // 1 or not least <= number <= most:
+        raise NumberError(say(text, least=least, most=most, given=repr(str(number)[:40])))
+    return int(number)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from export.neighbours import has_index
 from export.pictures import contact_sheet, png_bytes
 from export.recipes import Recipe, RecipeError, parse_recipe
 from export.runtime import Bundle, Model
-from ui.sentences import speaks
+from ui.sentences import speaks, whole
 from ui.shelf import address, licence_of, notice_of, take
 from ui.texts import say
 from ui.widgets import data_url
@@ -92,7 +92,8 @@ def saved(pictures: list[dict], how: str, bundle: str | None, columns: int | Non
         raise RecipeError(say("generate.counted", most=MOST, given=number))
     recipes = [recipe_of(entry, shelved) for entry in pictures]
     if how == "sheet":
-        pixels = contact_sheet(shelved.generator.follow(recipes), int(columns or 0) or None)
+        columns = whole(columns, 0, 0, MOST, "generate.columns")
+        pixels = contact_sheet(shelved.generator.follow(recipes), min(columns, len(recipes)) or None)
         return f"{stem(shelved, recipes)}.png", png_bytes(pixels, {"pictures": [r.as_dict() for r in recipes]})
     if how == "zip":
         return f"{stem(shelved, recipes)}.zip", zip_of(shelved, recipes)

@@ -8,12 +8,12 @@ import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from export.films import FilmError, kinds_here, make_film, scale_of
+from export.films import kinds_here, make_film, scale_of
 from export.latents import SeedError, grid, latents, parse_seeds, walk
 from export.recipes import recipes_of
 from export.runtime import Bundle
 from ui.generate import class_asked, offer_classes
-from ui.sentences import speaks
+from ui.sentences import speaks, whole
 from ui.sheets import EACH, SURPRISES, plain_name, ran, sheet_of
 from ui.shelf import names_with, take
 from ui.texts import say
@@ -47,8 +47,8 @@ def wander(
     file with its facts, and what ran.
     """
     shelved, stops = take(bundle), stops_from(seeds)
-    number = whole(frames, FIRST_FRAMES, FRAMES, "wander.framed")
-    rate = whole(speed, FIRST_SPEED, SPEEDS, "wander.speeds")
+    number = whole(frames, FIRST_FRAMES, *FRAMES, "wander.framed")
+    rate = whole(speed, FIRST_SPEED, *SPEEDS, "wander.speeds")
     kind = str(kind or kinds_here()[0]).lower()
 
     def drawing(share: float) -> None:
@@ -82,7 +82,7 @@ def between_four(
     shelved, corners = take(bundle), parse_seeds(seeds or FIRST_CORNERS, MOST_STOPS)
     if len(corners) != 4:
         raise SeedError(say("wander.four", given=len(corners)))
-    n = whole(side, FIRST_SIDE, SIDES, "wander.sides")
+    n = whole(side, FIRST_SIDE, *SIDES, "wander.sides")
     generator = shelved.generator
     of_corners = generator.recipes(corners, class_asked(label))
     places = [(down, across) for down in range(n) for across in range(n)]
@@ -106,14 +106,6 @@ def stops_from(seeds: str | None) -> list[int]:
     if len(stops) < 2:
         raise SeedError(say("wander.stops", most=MOST_STOPS, given=len(stops)))
     return stops
-
-
-def whole(number: float | None, usual: int, ends: tuple[int, int], text: str) -> int:
-    """A whole number between two ends, or `usual` for None. Raises FilmError with the text."""
-    number = usual if number is None else number
-    if not isinstance(number, int | float) or number != number // 1 or not ends[0] <= number <= ends[1]:
-        raise FilmError(say(text, least=ends[0], most=ends[1], given=repr(str(number)[:40])))
-    return int(number)
 
 
 def walked(
