@@ -122,6 +122,7 @@ def main() -> None:
 
 def serve(page: gr.Blocks) -> None:
     """Serves a page until it is interrupted, within bounds that visitors and programs share."""
+    bounds.share_heaps()
     bounds.keep_tidy(page, Path(get_upload_folder()), HOUR, MOST_KEPT)
     page.queue(max_size=MOST_WAITING, api_open=False).launch(
         theme=theme(),
