@@ -44,6 +44,7 @@ from export.directions import directions_of
 from export.latents import RECIPE, SEED_MAX, latents
 from export.neighbours import INDEX, PICTURES, Neighbours
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
+from export.products import multiply_points
 from export.runtime import DCNN, MANIFEST, Critic, Generator, ModelError, read_manifest
 from export.weights import plain, rounded, store_halves
 
@@ -251,6 +252,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version, model.doc_string = "dcgan", str(FORMAT), ""
     strip(model.graph)
+    multiply_points(model)
     if graph.facts["weights"]["stored"] == "float16":
         store_halves(model)
     del model.metadata_props[:]

@@ -339,6 +339,15 @@ def test_the_arithmetic_of_half_weights_has_32_bits(gan_run, half_bundle):
     assert all(torch.equal(weight, weight.half().float()) for weight in weights)
 
 
+def test_a_generator_begins_with_a_matrix_product_and_draws_the_same_alone_and_among_others(toy_bundle, half_bundle):
+    for bundle in (toy_bundle, half_bundle):
+        nodes = [node.op_type for node in onnx.load(bundle / "generator.onnx").graph.node]
+        assert nodes.index("MatMul") < nodes.index("ConvTranspose")
+        assert "Unsqueeze" not in nodes
+        draw = Bundle(bundle).generator.draw
+        assert np.array_equal(draw(range(40)), np.concatenate([draw([seed]) for seed in range(40)]))
+
+
 def test_folding_a_batchnorm_changes_nothing(dcnn_run):
     graph = to_onnx.graphs_of(checkpoint.load(dcnn_run))["dcnn.onnx"]
     light = rounded(graph.module)
