@@ -22,6 +22,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif")
 MAX_PIXELS = 50_000_000  # a telephone's largest photograph; beyond it a 20-kB file can ask for gigabytes
 TILE = 84  # about so many pixels a side in a contact sheet, by enlarging a whole number of times
 LARGE = 4_000_000  # pixels; such pictures are unpacked one after the other, however many threads ask for them
+UNENLARGED = 128  # pixels a side, at most; what is larger is a sheet, or was enlarged: that repeats itself
 BAND = 256  # rows of a picture that are reduced at a time, about
 WORKING_SIDE = 1024  # larger pictures are halved (or thirded, ...) down to a short side of at least this
 # Pillow's parsers raise all of these for damaged files; each means the same to the person who has the file.
@@ -168,16 +169,19 @@ def contact_sheet(pixels: np.ndarray, columns: int | None = None) -> np.ndarray:
 def png_bytes(pixels: np.ndarray, recipe: dict | None = None) -> bytes:
     """Pixels uint8 H,W,3 -> a lossless PNG, with the recipe that made them as JSON in its text chunk `recipe`.
 
-    Each row is stored as its difference to the one above, and packed quickly: half of Pillow's time for small pictures,
-    a third for enlarged ones, in files of about the same size.
+    Pixels without colour are stored as grey. Each row is stored as its difference to the one above; of a picture as a
+    network draws it only runs are packed, as a search for longer repetitions would take longer and find next to none.
     """
     height, width = pixels.shape[:2]
-    rows = np.full((height, 1 + 3 * width), 2, np.uint8)  # the 2 that begins each row names this difference ("Up")
-    rows[:, 1:] = pixels.reshape(height, -1)
+    colour = (pixels[..., :1] != pixels).any()
+    channels = pixels if colour else pixels[..., :1]
+    rows = np.full((height, 1 + channels.shape[2] * width), 2, np.uint8)  # 2 names this difference: "Up"
+    rows[:, 1:] = channels.reshape(height, -1)
     rows[1:, 1:] -= rows[:-1, 1:]  # numpy reads an overlap as it was before
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if colour else 0, 0, 0, 0)  # 8 bits a channel, RGB or grey
     text = b"" if recipe is None else chunk(b"tEXt", b"recipe\0" + json.dumps(recipe).encode("ascii"))
-    packed = chunk(b"IDAT", zlib.compress(rows, level=3))
+    packer = zlib.compressobj(3, strategy=zlib.Z_RLE if width <= UNENLARGED else zlib.Z_DEFAULT_STRATEGY)
+    packed = chunk(b"IDAT", packer.compress(rows) + packer.flush())
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + text + packed + chunk(b"IEND", b"")
 
 

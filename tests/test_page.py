@@ -44,7 +44,7 @@ def refusal(client: Client, *args, api_name: str, **kwargs) -> str:
 
 
 def pixels_of(data_url: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data_url.partition(",")[2]))))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data_url.partition(",")[2]))).convert("RGB"))
 
 
 def generate(client: Client, bundle="shapes", label="each", seed="5", count=4, truncation=1):
@@ -149,7 +149,7 @@ def test_a_sheet_is_saved_as_one_lossless_file_with_every_recipe(client, page_bu
     assert picture.format == "PNG"
     assert [recipe["seed"] for recipe in json.loads(picture.text["recipe"])["pictures"]] == [20, 21, 22, 23]
     scale = 84 // 16
-    first = np.asarray(picture)[: 16 * scale : scale, : 16 * scale : scale]
+    first = np.asarray(picture.convert("RGB"))[: 16 * scale : scale, : 16 * scale : scale]
     np.testing.assert_array_equal(first, Generator(page_bundle).draw([20])[0])
 
 

@@ -266,6 +266,18 @@ def test_a_png_keeps_pixels_and_recipe(recipe):
         assert read_recipe(content) == recipe
 
 
+@pytest.mark.parametrize("side", [28, 300])
+def test_a_png_without_colour_is_grey_and_smaller(side):
+    grey = np.repeat(noise(1, side)[0][..., :1], 3, 2)
+    coloured = grey.copy()
+    coloured[-1, -1, 2] ^= 1
+    small, large = png_bytes(grey), png_bytes(coloured)
+    assert [Image.open(io.BytesIO(content)).mode for content in (small, large)] == ["L", "RGB"]
+    assert np.array_equal(read_picture(small), grey)
+    assert np.array_equal(read_picture(large), coloured)
+    assert len(small) < len(large)
+
+
 @pytest.mark.parametrize("chunk", [None, "no json", "[1]", "7"])
 def test_a_picture_without_a_recipe_says_so(tmp_path, chunk):
     info = PngImagePlugin.PngInfo()

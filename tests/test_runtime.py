@@ -215,7 +215,7 @@ def test_generate_draws_single_pictures_losslessly(toy_bundle, bundle, tmp_path)
     generate.main([str(toy_bundle), "--seeds", "4,7", "--label", "1", "--out", str(tmp_path / "some")])
     assert sorted(p.name for p in (tmp_path / "some").iterdir()) == ["seed-4.png", "seed-7.png"]
     with Image.open(tmp_path / "some" / "seed-7.png") as picture:
-        assert np.array_equal(np.asarray(picture), bundle.generator.draw([7], 1)[0])
+        assert np.array_equal(np.asarray(picture.convert("RGB")), bundle.generator.draw([7], 1)[0])
         recipe = json.loads(picture.text["recipe"])
     model, label = bundle.generator.sha256, bundle.generator.classes[1]
     assert recipe == {"format": 1, "model": model, "seed": 7, "label": label, "truncation": 1.0}

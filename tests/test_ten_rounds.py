@@ -28,7 +28,7 @@ def picture_of(told: dict) -> Image.Image:
 
 def pixels_of(told: dict) -> np.ndarray:
     """As the networks know them: 16 pixels a side."""
-    return np.asarray(picture_of(told))[::21, ::21]
+    return np.asarray(picture_of(told).convert("RGB"))[::21, ::21]
 
 
 def refusal(client: Client, api_name: str, **asked) -> str:

@@ -265,8 +265,10 @@ def build(footer: Footer) -> tuple[Steered, Sheet, Callable]:
     anew = [seed, start, *sliders, lacking, view, footer]
     mixing = {"inputs": [bundle, label, *terms], "outputs": [equation, total, footer], "show_progress": "hidden"}
     gr.api(steer_picture, api_name="steer")
+    # As in the first tab, the values need no preprocessing.
+    steering = {"inputs": [bundle, start, *sliders], "outputs": [view, footer], "preprocess": False} | quiet
     for slider in sliders:
-        slider.input(steer_shown, [bundle, start, *sliders], [view, footer], trigger_mode="always_last", **quiet)
+        slider.input(steer_shown, trigger_mode="always_last", **steering)
     seed.submit(start_anew, [bundle, label, seed], anew, **quiet)
     dice.click(lambda bundle, label: start_anew(bundle, label, None), [bundle, label], anew, **quiet)
     back.click(rest, [bundle, start], anew[1:], **quiet)
