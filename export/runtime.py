@@ -9,6 +9,7 @@ Arrays and numbers come back; how they look is the caller's business. What canno
 of the exceptions in SENTENCES.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -71,7 +73,18 @@ def cores() -> int:
 @functools.cache
 def workers() -> ThreadPoolExecutor:
     """The threads among which batches are shared, one a core, for all models and all callers."""
-    return ThreadPoolExecutor(cores(), "runtime")
+    places = iter(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_setaffinity") else iter(())
+    return ThreadPoolExecutor(cores(), "runtime", settle, (places,))
+
+
+def settle(places: Iterator[int]) -> None:
+    """Keeps the calling thread on the next of these cores.
+
+    Linux wakes threads where their waker runs. After a pause, a batch's shares would begin on one core, and wait for
+    each other for longer than they take.
+    """
+    with contextlib.suppress(StopIteration, OSError):  # a sandbox may forbid it: then it is but slower
+        os.sched_setaffinity(0, {next(places)})
 
 
 def open_session(model: bytes) -> ort.InferenceSession:
@@ -123,6 +136,7 @@ class Model:
         self.provider = self.session.get_providers()[0]
         self.on_gpu = self.provider != "CPUExecutionProvider"
         self.classes: list[str] = self.facts["classes"]
+        self.numbers = {name.lower(): i for i, name in reversed(list(enumerate(self.classes)))}  # the first, of twins
         self.image_size: int = self.facts["image_size"]
         self._local = threading.local()
 
@@ -155,11 +169,10 @@ class Model:
         """A class by its name (in any case) or number. Raises LabelError."""
         if not self.classes:
             raise LabelError(f"{self.path.parent.name} was trained without classes; leave the class out.")
-        names = [name.lower() for name in self.classes]
         text = str(label).strip().lower()
-        if text in names:
-            return names.index(text)
-        if text.isdecimal() and int(text) < len(names):
+        if text in self.numbers:
+            return self.numbers[text]
+        if text.isdecimal() and int(text) < len(self.classes):
             return int(text)
         raise LabelError(f"There is no class {str(label)[:40]!r}; there are: {', '.join(self.classes)}.")
 
@@ -224,15 +237,19 @@ class Generator(Model):
 
         A recipe without a class draws that of its seed, or the first one.
         """
-        z, names = latents_of(recipes, self.facts["latent_dim"]), [self.named(recipe).label for recipe in recipes]
-        return self(z, np.array([self.label_index(name) for name in names], np.int64) if self.classes else None)
+        z, labels = latents_of(recipes, self.facts["latent_dim"]), [self.number_of(recipe) for recipe in recipes]
+        return self(z, np.array(labels, np.int64) if self.classes else None)
 
     def named(self, recipe: Recipe) -> Recipe:
         """The recipe with its class by name, also where it had left that to its seed. Raises LabelError."""
-        if recipe.label is None and not self.classes:
-            return recipe
-        number = label_of_seed([recipe.seed or 0], len(self.classes))[0] if recipe.label is None else recipe.label
-        return replace(recipe, label=self.classes[self.label_index(number)])
+        number = self.number_of(recipe)
+        return recipe if number is None else replace(recipe, label=self.classes[number])
+
+    def number_of(self, recipe: Recipe) -> int | None:
+        """The number of a recipe's class; None where there are no classes. Raises LabelError."""
+        if recipe.label is None:
+            return int(label_of_seed([recipe.seed or 0], len(self.classes))[0]) if self.classes else None
+        return self.label_index(recipe.label)
 
     def labels(self, seeds, label: str | int | None = None) -> np.ndarray | None:
         """The class int64 N that `draw` gives each seed; None where there are no classes. Raises LabelError."""
