@@ -35,7 +35,7 @@ function figures(metrics) {
   if (!metrics.length)
     return el("section", {}, el("p", { class: "heading" }, say("measured")), el("p", { class: "remark" }, say("nothing_measured")));
   const number = (v) => (typeof v === "number" ? v.toFixed(4) : String(v));
-  const rows = metrics.map((m) => [String(m.of ?? ""), String(m.metric ?? "").replaceAll("_", " "), number(m.value), String(m.n ?? ""), String(m.on ?? "")]);
+  const rows = metrics.map((m) => [String(m.of ?? ""), nameOf(String(m.metric ?? "")), number(m.value), String(m.n ?? ""), String(m.on ?? "")]);
   const all = table(say("measured"), ["of", "metric", "value", "n", "on"].map((key) => say(key)), rows);
   const words = el("summary", { class: "heading" }, say("all_figures", { number: rows.length }));
   return rows.length > MANY ? el("details", { class: "all" }, words, all) : all;

@@ -21,7 +21,7 @@ function one(src, alt, caption, note, name = "") {
 function beside(v) {
   const others = v.nearest.map((n) => {
     const number = say("number", { number: n.number });
-    return one(n.png, say("training_alt", { number: n.number }), n.label ?? number, distanceOf(n.distance));
+    return one(n.png, say("training_alt", { number: n.number }), n.label ? called(n.label) : number, distanceOf(n.distance));
   });
   return el(
     "section",

@@ -15,7 +15,7 @@ from ui.evidence import enlarge
 from ui.sentences import speaks
 from ui.sheets import chosen, recipe_of
 from ui.shelf import licence_of, shelf, take
-from ui.texts import retold, say
+from ui.texts import called, retold, say
 from ui.widgets import Choice, CopyView, Footer, Picture, Sheet, png_url
 
 EXAMPLES = 6  # of each kind
@@ -133,8 +133,9 @@ def examples_of(bundle: Bundle) -> list[Example]:
     if index.sheets is None:
         return examples
     apart = [i * len(index) // EXAMPLES for i in range(EXAMPLES)]
+    kind = say("copies.from_training")
     return examples + [
-        Example(say("copies.from_training"), each.label or say("copied.number", number=each.number), each.pixels)
+        Example(kind, called(each.label) if each.label else say("copied.number", number=each.number), each.pixels)
         for each in (index.neighbour(number, 0) for number in apart)
     ]
 

@@ -6,12 +6,13 @@ function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
-const nameOf = (metric) => metric.replaceAll("_", " ");
+// What a figure is called here, where that is known.
+const nameOf = (metric) => TEXTS[metric] ?? metric.replaceAll("_", " ");
 const short = (v) => (v !== 0 && Math.abs(v) < 0.01 ? v.toExponential(1) : String(Number(v.toPrecision(3))));
 
 // A distance on a line whose steps are factors; a floor that is 0 or less stands at the left end.
 function distance(m) {
-  const marks = [[say("floor"), m.floor, "floor"], ...Object.entries(m.ceilings).map(([how, v]) => [how, v, "harm"]), [say("fakes"), m.value, "own"]];
+  const marks = [[say("floor"), m.floor, "floor"], ...Object.entries(m.ceilings).map(([how, v]) => [say(how), v, "harm"]), [say("fakes"), m.value, "own"]];
   const above = marks.map(([, v]) => v).filter((v) => v > 0);
   const low = Math.log10(Math.min(...above)) - 0.1, high = Math.log10(Math.max(...above)) + 0.05;
   const at = (v) => (v > 0 ? 2 + (96 * (Math.log10(v) - low)) / (high - low) : 0.5);
@@ -36,7 +37,7 @@ function distance(m) {
 // A share as a bar, with the interval in which it lies at 95 %.
 function bar(m) {
   const [low, high] = m.interval ?? [m.value, m.value];
-  const words = `${nameOf(m.metric).replace("real or fake ", "")}: ${(100 * m.value).toFixed(1)} %`;
+  const words = `${nameOf(m.metric)}: ${(100 * m.value).toFixed(1)} %`;
   const whole = svg("rect", { class: "whole", x: "0", y: 6, width: "100%", height: 10, rx: 5 });
   const part = svg("rect", { class: "part", x: "0", y: 6, width: `${100 * m.value}%`, height: 10, rx: 5 });
   const between = svg("rect", { class: "interval", x: `${100 * low}%`, y: 2, width: `${Math.max(0.4, 100 * (high - low))}%`, height: 18 });

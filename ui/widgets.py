@@ -323,7 +323,7 @@ class Switch(Drawn):
 class BundleView(Drawn):
     """Files and figures of a bundle."""
 
-    script, parts, texts = "bundle.js", ("plots.js", "scrub.js", "usage.js"), ("bundle",)
+    script, parts, texts = "bundle.js", ("plots.js", "scrub.js", "usage.js"), ("bundle", "figures")
     about = (
         "name, licence, non_commercial, classes, files (name, bytes, sha256, url, whole), metrics, samples (url), "
         "samples_size (width, height), progress (url, seeds, steps, milliseconds of each frame and size of an "
