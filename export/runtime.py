@@ -161,7 +161,8 @@ class Model:
         names = [output.name for output in self.session.get_outputs()]
         shares = [{name: array[i : i + share] for name, array in inputs.items()} for i in range(0, max(n, 1), share)]
         run = functools.partial(self.session.run, names)
-        parts = [run(each) for each in shares] if self.on_gpu or len(shares) == 1 else list(workers().map(run, shares))
+        others = map(run, shares[1:]) if self.on_gpu else workers().map(run, shares[1:])
+        parts = [run(shares[0]), *others]  # in this thread meanwhile
         self._local.seconds = time.perf_counter() - began
         return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)}
 
