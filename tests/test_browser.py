@@ -563,7 +563,8 @@ def test_a_picture_is_compared_with_the_training_pictures(visit, toy_pictures):
     page.locator("#sheet").get_by_role("button", name="Is it a copy?").click()
     page.locator("#copy .headline[data-answer]").wait_for(timeout=SEEN_SOON)
     assert page.locator("#copy .strip img").count() == 6
-    assert page.locator("#copy-examples .caption").all_inner_texts() == ["fake"] * 6 + ["training"] * 6
+    captions = page.locator("#copy-examples .caption")  # which may come after the answer
+    sync_api.expect(captions).to_have_text(["fake"] * 6 + ["training"] * 6, timeout=SEEN_SOON)
     before = page.locator("#copy .own img").get_attribute("src")
     page.locator("#copy-examples [role=radio]").nth(11).click()
     sync_api.expect(page.locator("#copy .own img")).not_to_have_attribute("src", before, timeout=SEEN_SOON)
