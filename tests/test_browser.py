@@ -270,7 +270,8 @@ def test_an_example_is_judged(visit):
     page = visit.page
     open_tab(page, "Real or fake?")
     examples = page.locator("#examples [role=radio]")
-    assert examples.locator(".caption").all_inner_texts() == ["real"] * 2 + ["fake"] * 6
+    names = ["real"] * 2 + ["fake"] * 6
+    sync_api.expect(examples.locator(".caption")).to_have_text(names, timeout=SEEN_SOON)
     for i in (0, 2):
         examples.nth(i).click()
         assert headline(page)
