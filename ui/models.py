@@ -15,7 +15,7 @@ from export.runtime import Bundle, forbids_commerce
 from ui.sentences import speaks
 from ui.sheets import chosen
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
-from ui.texts import say
+from ui.texts import retold, say
 from ui.usage import snippets
 from ui.widgets import BundleView, Choice, png_url
 
@@ -107,9 +107,16 @@ def sha256_of(path: Path, size: int, modified: int) -> str:
 def read_metrics(folder: Path) -> list[dict]:
     """The rows of metrics.json; none where there is none, or a damaged one, which the list of files shows."""
     try:
-        return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return [in_words(row) for row in json.loads((folder / "metrics.json").read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, AttributeError):
         return []
+
+
+def in_words(row: dict) -> dict:
+    """A row of metrics.json, the harms that it compares with in the visitor's language."""
+    if not row.get("ceilings"):
+        return row
+    return row | {"ceilings": {retold(how): value for how, value in row["ceilings"].items()}}
 
 
 def card(bundle: Bundle) -> str:

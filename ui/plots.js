@@ -12,7 +12,7 @@ const short = (v) => (v !== 0 && Math.abs(v) < 0.01 ? v.toExponential(1) : Strin
 
 // A distance on a line whose steps are factors; a floor that is 0 or less stands at the left end.
 function distance(m) {
-  const marks = [[say("floor"), m.floor, "floor"], ...Object.entries(m.ceilings).map(([how, v]) => [say(how), v, "harm"]), [say("fakes"), m.value, "own"]];
+  const marks = [[say("floor"), m.floor, "floor"], ...Object.entries(m.ceilings).map(([how, v]) => [how, v, "harm"]), [say("fakes"), m.value, "own"]];
   const above = marks.map(([, v]) => v).filter((v) => v > 0);
   const low = Math.log10(Math.min(...above)) - 0.1, high = Math.log10(Math.max(...above)) + 0.05;
   const at = (v) => (v > 0 ? 2 + (96 * (Math.log10(v) - low)) / (high - low) : 0.5);
