@@ -36,10 +36,11 @@ def is_point(node: NodeProto | None, stored: dict[str, TensorProto]) -> bool:
 
 
 def spreads_a_point(node: NodeProto) -> bool:
-    """Whether a node is a ConvTranspose that makes a kernel's size of a point: nothing is cut off, all is one group."""
+    """Whether a node is a ConvTranspose that makes a kernel of a point: nothing cut off or between, in one group."""
     told = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    whole = not any((*told.get("pads", ()), *told.get("output_padding", ()))) and told.get("group", 1) == 1
-    return node.op_type == "ConvTranspose" and whole and "output_shape" not in told
+    whole = not any((*told.get("pads", ()), *told.get("output_padding", ()))) and "output_shape" not in told
+    dense = all(dilation == 1 for dilation in told.get("dilations", ())) and told.get("group", 1) == 1
+    return node.op_type == "ConvTranspose" and whole and dense
 
 
 def product(node: NodeProto, point: str, stored: dict[str, TensorProto], graph: GraphProto) -> list[NodeProto]:

@@ -78,11 +78,6 @@ def open_picture(file: SentFile | None, bundle: str | None = None) -> tuple[dict
 # --- what is asked for --------------------------------------------------------------------------------------------
 
 
-def count_from(count: float | None) -> int:
-    """A number of pictures. Raises NumberError."""
-    return whole(count, FIRST_COUNT, 1, MOST, "generate.counted")
-
-
 @dataclass(frozen=True)
 class Settings:
     """What the tab's controls say of a sheet."""
@@ -98,8 +93,13 @@ def class_asked(label: str | None) -> str | None:
     return None if label in (None, "", EACH) else label
 
 
+def count_from(count: float | None) -> int:
+    """A number of pictures. Raises NumberError."""
+    return whole(count, FIRST_COUNT, 1, MOST, "generate.counted")
+
+
 def seeds_from(seed: str | None, count: float | None) -> list[int]:
-    """The seeds of a sheet. Raises SeedError."""
+    """The seeds of a sheet. Raises SeedError, NumberError."""
     first = random.randrange(SURPRISES) if seed is None or not str(seed).strip() else parse_seed(seed)
     number = count_from(count)
     if first + number - 1 > SEED_MAX:
