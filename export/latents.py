@@ -112,9 +112,9 @@ def uniforms(seed: int, n: int) -> np.ndarray:
 # --- between latents -----------------------------------------------------------------------------------------------
 
 
-def truncate(z: np.ndarray, psi: float) -> np.ndarray:
-    """Latents drawn towards their mean, 0: psi 1 leaves them, psi 0 makes all of them one."""
-    return (z * np.float32(psi)).astype(np.float32)
+def truncate(z: np.ndarray, psi: float | np.ndarray) -> np.ndarray:
+    """Latents float32 drawn towards their mean, 0: psi 1 leaves them, psi 0 makes all of them one."""
+    return z * np.float32(psi)
 
 
 def slerp(a: np.ndarray, b: np.ndarray, t: float | np.ndarray) -> np.ndarray:

@@ -77,8 +77,8 @@ def latents_of(recipes: list[Recipe], latent_dim: int) -> np.ndarray:
     z = np.zeros((len(recipes), latent_dim), np.float32)
     of_seeds = [i for i, recipe in enumerate(recipes) if not recipe.latent]
     if of_seeds:
-        drawn = latents([recipes[i].seed for i in of_seeds], latent_dim)
-        z[of_seeds] = [truncate(each, recipes[i].truncation) for each, i in zip(drawn, of_seeds, strict=True)]
+        psi = np.array([[recipes[i].truncation] for i in of_seeds])
+        z[of_seeds] = truncate(latents([recipes[i].seed for i in of_seeds], latent_dim), psi)
     for i, recipe in enumerate(recipes):
         if recipe.latent:
             z[i] = unpack(recipe.latent, latent_dim)

@@ -20,10 +20,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime as ort
@@ -36,7 +37,10 @@ MANIFEST = "manifest.json"
 ORDER = "order.txt"  # beside bundles: which of them come first
 NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
 MOST_AT_ONCE = 64  # pictures in one run of a graph: memory stays bounded, and throughput no longer grows
+C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None  # knows what Python's `os` does not: where one is
 SHARE = 8  # pictures that a core takes at a time: fewer would take longer each, more would leave other cores waiting
+
+T, R = TypeVar("T"), TypeVar("R")
 
 
 class ModelError(ValueError):
@@ -65,26 +69,48 @@ def cuda_is_here() -> bool:
 
 
 @functools.cache
-def cores() -> int:
+def cores() -> frozenset[int]:
     """The CPU cores that this process may use: in a container fewer than the host has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
+def current_core() -> int:
+    """The core that the calling thread runs on, where the system tells; else one of them."""
+    return C_LIBRARY.sched_getcpu() if C_LIBRARY else min(cores())
 
 
 @functools.cache
-def workers() -> ThreadPoolExecutor:
-    """The threads among which batches are shared, one a core, for all models and all callers."""
-    places = iter(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_setaffinity") else iter(())
-    return ThreadPoolExecutor(cores(), "runtime", settle, (places,))
-
-
-def settle(places: Iterator[int]) -> None:
-    """Keeps the calling thread on the next of these cores.
+def helpers() -> dict[int, ThreadPoolExecutor]:
+    """A thread for each core, which stays there, for all models and all callers; by the core's number.
 
     Linux wakes threads where their waker runs. After a pause, a batch's shares would begin on one core, and wait for
     each other for longer than they take.
     """
-    with contextlib.suppress(StopIteration, OSError):  # a sandbox may forbid it: then it is but slower
-        os.sched_setaffinity(0, {next(places)})
+    return {core: ThreadPoolExecutor(1, f"runtime-{core}", settle, (core,)) for core in sorted(cores())}
+
+
+def settle(core: int) -> None:
+    """Keeps the calling thread on a core."""
+    with contextlib.suppress(AttributeError, OSError):  # not on Linux, or a sandbox forbids it: then it is but slower
+        os.sched_setaffinity(0, {core})
+
+
+def on_all_cores(work: Callable[[T], R], things: Sequence[T]) -> list[R]:
+    """What the work makes of each thing, done here and, where there are several, on the other cores too."""
+    left, made = enumerate(things), {}
+
+    def take() -> None:
+        for i, thing in left:  # which the threads empty together
+            made[i] = work(thing)
+
+    here = current_core()
+    elsewhere = [helper for core, helper in helpers().items() if core != here]
+    asked = [helper.submit(take) for helper in elsewhere[: len(things) - 1]]
+    take()
+    for each in asked:
+        if not each.cancel():  # it has begun
+            each.result()
+    return [made[i] for i in range(len(things))]
 
 
 def open_session(model: bytes) -> ort.InferenceSession:
@@ -161,8 +187,7 @@ class Model:
         names = [output.name for output in self.session.get_outputs()]
         shares = [{name: array[i : i + share] for name, array in inputs.items()} for i in range(0, max(n, 1), share)]
         run = functools.partial(self.session.run, names)
-        others = map(run, shares[1:]) if self.on_gpu else workers().map(run, shares[1:])
-        parts = [run(shares[0]), *others]  # in this thread meanwhile
+        parts = list(map(run, shares)) if self.on_gpu else on_all_cores(run, shares)
         self._local.seconds = time.perf_counter() - began
         return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)}
 

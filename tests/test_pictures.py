@@ -20,6 +20,7 @@ from export.pictures import (
     as_seen,
     columns_of,
     png_bytes,
+    png_files,
     read_picture,
     read_recipe,
     sheet,
@@ -276,6 +277,18 @@ def test_a_png_without_colour_is_grey_and_smaller(side):
     assert np.array_equal(read_picture(small), grey)
     assert np.array_equal(read_picture(large), coloured)
     assert len(small) < len(large)
+
+
+@pytest.mark.parametrize("side", [1, 28, 300])
+def test_a_batch_of_pngs_is_what_each_of_them_would_be(side):
+    pixels = noise(4, side)
+    pixels[[0, 2]] = pixels[[0, 2], ..., :1]  # two of them are grey
+    pixels[3] = 0
+    recipes = [{"seed": 1}, None, {"seed": 3}, None]
+    files = png_files(pixels, recipes)
+    assert files == [png_bytes(each, recipe) for each, recipe in zip(pixels, recipes, strict=True)]
+    assert np.array_equal(np.stack([read_picture(file) for file in files]), pixels)
+    assert png_files(pixels[:0], []) == []
 
 
 @pytest.mark.parametrize("chunk", [None, "no json", "[1]", "7"])

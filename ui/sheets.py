@@ -10,7 +10,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from export.neighbours import has_index
-from export.pictures import contact_sheet, png_bytes
+from export.pictures import contact_sheet, png_bytes, png_files
 from export.recipes import Recipe, RecipeError, parse_recipe
 from export.runtime import Bundle, Model
 from ui.sentences import speaks, whole
@@ -28,7 +28,7 @@ def sheet_of(bundle: Bundle, recipes: list[Recipe], captions: list[str] | None =
 
     captions: where a seed does not say enough; more: what else the sheet has to know (see sheet.js).
     """
-    pixels = bundle.generator.follow(recipes)
+    files = png_files(bundle.generator.follow(recipes), [recipe.as_dict() for recipe in recipes])
     return {
         "bundle": bundle.name,
         "model": bundle.generator.sha256,
@@ -36,10 +36,8 @@ def sheet_of(bundle: Bundle, recipes: list[Recipe], captions: list[str] | None =
         "can_be_asked_about": bundle.has("dcnn"),
         "can_be_compared": has_index(bundle.manifest),
         "pictures": [
-            as_entry(recipe)
-            | {"png": data_url(png_bytes(p, recipe.as_dict()))}
-            | ({"caption": captions[i]} if captions else {})
-            for i, (recipe, p) in enumerate(zip(recipes, pixels, strict=True))
+            as_entry(recipe) | {"png": data_url(file)} | ({"caption": captions[i]} if captions else {})
+            for i, (recipe, file) in enumerate(zip(recipes, files, strict=True))
         ],
     } | more
 
