@@ -79,7 +79,9 @@ def philox4x32(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def seed_array(seeds) -> np.ndarray:
-    """One seed or several -> uint64 N. Raises SeedError."""
+    """One seed or several -> uint64 N; what it gave before is given back. Raises SeedError."""
+    if isinstance(seeds, np.ndarray) and seeds.dtype == np.uint64 and seeds.ndim == 1 and (seeds <= SEED_MAX).all():
+        return seeds
     return np.array([parse_seed(seed) for seed in np.atleast_1d(np.asarray(seeds, dtype=object))], np.uint64)
 
 
@@ -89,7 +91,7 @@ def latents(seeds, latent_dim: int) -> np.ndarray:
     blocks = -(-latent_dim // 4)
     counter = np.zeros((len(seeds), blocks, 4), np.uint64)
     counter[..., 0] = np.arange(blocks)
-    key = np.zeros((len(seeds), blocks, 2), np.uint64)
+    key = np.zeros((len(seeds), 1, 2), np.uint64)
     key[..., 0] = seeds[:, None]
     uniform = (philox4x32(counter, key) + 0.5) / 2.0**32
     radius, angle = np.sqrt(-2 * np.log(uniform[..., 0::2])), 2 * np.pi * uniform[..., 1::2]

@@ -178,7 +178,8 @@ def png_bytes(pixels: np.ndarray, recipe: dict | None = None) -> bytes:
 def png_files(pixels: np.ndarray, recipes: Sequence[dict | None]) -> list[bytes]:
     """Pixels uint8 N,H,W,3 -> the `png_bytes` of each, in a fraction of the time where they are small."""
     height, width = pixels.shape[1:3]
-    coloured = (pixels[..., 1:] != pixels[..., :1]).any((1, 2, 3))
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    coloured = ((red != green) | (red != blue)).any((1, 2))
     grey = None if coloured.all() else differences(pixels[..., :1])
     colour = differences(pixels) if coloured.any() else None
     runs = width <= UNENLARGED

@@ -38,7 +38,7 @@ ORDER = "order.txt"  # beside bundles: which of them come first
 NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
 MOST_AT_ONCE = 64  # pictures in one run of a graph: memory stays bounded, and throughput no longer grows
 C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None  # knows what Python's `os` does not: where one is
-SHARE = 8  # pictures that a core takes at a time: fewer would take longer each, more would leave other cores waiting
+SHARE = 8  # pictures, at most, that a core takes at a time: more would take as long each, and leave others waiting
 
 T, R = TypeVar("T"), TypeVar("R")
 
@@ -87,6 +87,13 @@ def helpers() -> dict[int, ThreadPoolExecutor]:
     each other for longer than they take.
     """
     return {core: ThreadPoolExecutor(1, f"runtime-{core}", settle, (core,)) for core in sorted(cores())}
+
+
+def share_of(n: int) -> int:
+    """How many of n pictures a core takes at a time: at most SHARE, and so few that all cores have as much to do."""
+    shares = -(-n // SHARE)
+    shares = -(-shares // len(cores())) * len(cores())
+    return -(-n // shares) if n else 1
 
 
 def settle(core: int) -> None:
@@ -183,7 +190,7 @@ class Model:
         """The graph's outputs by name; on a CPU, rows are shared among its cores."""
         began = time.perf_counter()
         n = len(next(iter(inputs.values())))
-        share = MOST_AT_ONCE if self.on_gpu else SHARE
+        share = MOST_AT_ONCE if self.on_gpu else share_of(n)
         names = [output.name for output in self.session.get_outputs()]
         shares = [{name: array[i : i + share] for name, array in inputs.items()} for i in range(0, max(n, 1), share)]
         run = functools.partial(self.session.run, names)
@@ -253,10 +260,10 @@ class Generator(Model):
 
     def recipes(self, seeds, label: str | int | None = None, truncation: float = 1.0) -> list[Recipe]:
         """What `draw` draws, each picture by itself. Raises SeedError, LabelError."""
+        seeds = seed_array(seeds)
         numbers = self.labels(seeds, label)
-        names = [None] * np.size(seeds) if numbers is None else [self.classes[i] for i in numbers]
-        seeds = [int(seed) for seed in seed_array(seeds)]
-        return [Recipe(self.sha256, n, s, truncation) for s, n in zip(seeds, names, strict=True)]
+        names = [None] * len(seeds) if numbers is None else [self.classes[i] for i in numbers]
+        return [Recipe(self.sha256, n, s, truncation) for s, n in zip(seeds.tolist(), names, strict=True)]
 
     def follow(self, recipes: list[Recipe]) -> np.ndarray:
         """The pictures of recipes, whichever generator they name: pixels uint8 N,S,S,3. Raises LatentError, LabelError.

@@ -134,6 +134,14 @@ def test_the_shares_of_a_batch_are_done_here_and_on_the_other_core(two_cores):
     assert {core for _, core in made} == {None, 1}  # and not on the caller's core
 
 
+@pytest.mark.parametrize(
+    ("n", "share"), [(0, 1), (1, 1), (2, 1), (3, 2), (6, 3), (16, 8), (17, 5), (24, 6), (100, 8), (256, 8)]
+)
+def test_both_cores_have_as_much_to_do(two_cores, n, share):
+    assert runtime.share_of(n) == share
+    assert share <= runtime.SHARE
+
+
 def test_shares_do_not_wait_for_a_core_that_is_busy_with_others(two_cores):
     free = threading.Event()
     busy = runtime.helpers()[1].submit(free.wait, 20)

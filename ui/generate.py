@@ -304,8 +304,9 @@ def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
     sheet = Sheet(label=say("generate.pictures"), detail=True, opener=".opener input[type=file]", elem_id="sheet")
 
     controls, shown = [bundle, label, seed, count, truncation], [sheet, footer]
-    # The values are what the callbacks take already: Gradio would send each through a thread to find that out.
-    what = {"inputs": controls, "outputs": shown, "show_progress": "hidden", "preprocess": False}
+    # Values are what callbacks take, and what the page shows: Gradio would send each through a thread to find that out.
+    as_they_are = {"preprocess": False, "postprocess": False}
+    what = {"inputs": controls, "outputs": shown, "show_progress": "hidden"} | as_they_are
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     again = {"fn": generate} | what | quiet
     gr.on([go.click, seed.submit, label.input], generate, **what, api_name="generate")

@@ -265,8 +265,8 @@ def build(footer: Footer) -> tuple[Steered, Sheet, Callable]:
     anew = [seed, start, *sliders, lacking, view, footer]
     mixing = {"inputs": [bundle, label, *terms], "outputs": [equation, total, footer], "show_progress": "hidden"}
     gr.api(steer_picture, api_name="steer")
-    # As in the first tab, the values need no preprocessing.
-    steering = {"inputs": [bundle, start, *sliders], "outputs": [view, footer], "preprocess": False} | quiet
+    as_they_are = {"preprocess": False, "postprocess": False}  # as in the first tab
+    steering = {"inputs": [bundle, start, *sliders], "outputs": [view, footer]} | as_they_are | quiet
     for slider in sliders:
         slider.input(steer_shown, trigger_mode="always_last", **steering)
     seed.submit(start_anew, [bundle, label, seed], anew, **quiet)
