@@ -657,6 +657,36 @@ def test_favourites_have_children_and_theirs_and_it_can_be_undone(visit):
     assert images.evaluate_all("images => images.map((image) => image.src)") == first
 
 
+def test_who_has_read_nothing_draws_breeds_asks_and_takes_home(visit, tmp_path):
+    page = visit.page
+
+    def found(step: str) -> None:
+        page.screenshot(path=tmp_path / f"{step}.png")
+
+    page.get_by_label("Class", exact=True).click()
+    page.get_by_role("option", name="disc").click()
+    page.wait_for_url("**label=disc**", timeout=SEEN_SOON)
+    found("1-draw")
+    page.locator("#sheet [role=radio]").nth(2).click()
+    page.get_by_role("button", name="Breed from it").click()
+    bred_state(page, "one picked")
+    for generation in (1, 2):
+        page.get_by_role("button", name="Breed", exact=True).click()
+        bred_state(page, f"Generation {generation}")
+        page.locator("#breeder .tile").nth(3).click()
+        found(f"{1 + generation}-breed")
+    page.get_by_role("button", name="Ask: real or fake?").click()
+    assert headline(page)
+    found("4-ask")
+    open_tab(page, "Breed")
+    with page.expect_download() as picture:
+        page.locator("#breeder").get_by_role("link", name="Save picture").click()
+    picture.value.save_as(tmp_path / "bred.png")
+    found("5-take-home")
+    recipe = json.loads(Image.open(tmp_path / "bred.png").text["recipe"])
+    assert (recipe["label"], "latent" in recipe) == ("disc", True)
+
+
 @only_wide
 def test_pictures_are_picked_with_the_keyboard(visit):
     page = visit.page
