@@ -21,7 +21,7 @@ from dcgan import checkpoint
 from dcgan.config import GanConfig
 from dcgan.models import make_gan
 from dcgan.pixels import PixelDCNN, PixelGenerator
-from export import to_onnx
+from export import graphs, to_onnx
 from export.latents import latents
 from export.pictures import read_picture
 from export.runtime import Bundle
@@ -143,7 +143,7 @@ def test_the_facts_say_what_made_the_file(models, gan_run):
     assert facts["step"] == state["step"]
     assert facts["classes"] == state["data"]["classes"]
     assert facts["data"]["licence"] == "CC0-1.0"
-    assert facts["version"] == to_onnx.VERSION
+    assert facts["version"] == graphs.VERSION
     assert facts["metrics"] == {}  # until the run is evaluated
     assert "philox" in facts["seeds"]["recipe"]
     assert facts["settings"] == {"preset": state["config"].preset, "precision": "fp32", **CHANGED}
@@ -174,7 +174,7 @@ def test_a_second_export_removes_what_it_no_longer_makes(toy_bundle, second_bund
 
 
 def test_a_tampered_network_is_refused_and_nothing_is_written(toy_bundle, gan_run, tmp_path):
-    graph = to_onnx.graphs_of(checkpoint.load(gan_run))["generator.onnx"]
+    graph = graphs.graphs_of(checkpoint.load(gan_run))["generator.onnx"]
     model = onnx.load(toy_bundle / "generator.onnx")
     to_onnx.compare(model.SerializeToString(), graph, "generator.onnx")
     weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
@@ -193,7 +193,7 @@ def test_a_tampered_network_is_refused_and_nothing_is_written(toy_bundle, gan_ru
             pixels = self.module(latents, label)
             return pixels if torch.compiler.is_exporting() else pixels // 2
 
-    crooked = to_onnx.Graph(Other(graph.module), graph.example, graph.outputs, graph.dynamic, graph.facts)
+    crooked = graphs.Graph(Other(graph.module), graph.example, graph.outputs, graph.dynamic, graph.facts)
     with pytest.raises(to_onnx.ExportError, match="Nothing was written"):
         to_onnx.write_graph(crooked, tmp_path / "generator.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -218,8 +218,8 @@ def test_files_agree_as_far_as_32_bits_can():
 )
 def test_every_architecture_exports(architecture, size, classes, channels, halves, tmp_path):
     state = untrained(classes, architecture=architecture, image_size=size, channels=channels)
-    for name, graph in to_onnx.graphs_of(state).items():
-        to_onnx.write_graph(to_onnx.halve(graph, name) if halves else graph, tmp_path / name)
+    for name, graph in graphs.graphs_of(state).items():
+        to_onnx.write_graph(graphs.halve(graph, name) if halves else graph, tmp_path / name)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["critic.onnx", "generator.onnx"]
 
 
@@ -241,7 +241,7 @@ def test_a_critic_whose_weights_are_computed_is_exported_with_plain_ones():
     with torch.no_grad():
         before = D.eval()(images)
         assert torch.equal(plain(D.train())(images), before)  # and looking at the weights has not changed them
-    module = to_onnx.graphs_of(state)["critic.onnx"].module
+    module = graphs.graphs_of(state)["critic.onnx"].module
     assert not any(is_parametrized(part) for part in module.modules())
 
 
@@ -249,14 +249,14 @@ def test_the_best_generator_is_the_one_that_is_exported():
     state = untrained()
     best = {name: 2 * value for name, value in state["G_ema"].items()}
     state |= {"step": 9, "G_best": {"network": best, "step": 7, "distance": 0.5}}
-    graph = to_onnx.graphs_of(state)["generator.onnx"]
+    graph = graphs.graphs_of(state)["generator.onnx"]
     assert graph.facts["best"] == {"step": 7, "distance": 0.5}
     assert graph.facts["step"] == 9
     assert graph.facts["images"] == 7 * state["config"].batch  # those it was shown until then
     exported = graph.module.network.state_dict()
     assert all(torch.equal(exported[name], value) for name, value in best.items())
     state["G_best"] = {"network": {}, "distance": None}  # none was kept yet
-    graph = to_onnx.graphs_of(state)["generator.onnx"]
+    graph = graphs.graphs_of(state)["generator.onnx"]
     assert torch.equal(graph.module.network.layers[0].weight, state["G_ema"]["layers.0.weight"])
     assert "best" not in graph.facts
 
@@ -279,7 +279,7 @@ def test_a_file_says_how_typical_a_picture_is_as_torch_does(toy_pictures, carefu
     assert {node.op_type for node in model.graph.node} <= ON_A_GPU
 
     unseen = toy_pixels(toy_pictures, "test")
-    graph = to_onnx.graphs_of(checkpoint.load(careful_run))["dcnn.onnx"]
+    graph = graphs.graphs_of(checkpoint.load(careful_run))["dcnn.onnx"]
     with torch.no_grad():
         expected = graph.module(torch.from_numpy(unseen))["typical"].numpy()
     dcnn = Bundle(careful_bundle).dcnn
@@ -292,18 +292,18 @@ def test_a_file_says_how_typical_a_picture_is_as_torch_does(toy_pictures, carefu
 def test_the_facts_tell_the_limits_that_training_has_measured(careful_bundle):
     facts = Bundle(careful_bundle).dcnn.facts
     assert "typical" in facts["outputs"]
-    for name in to_onnx.TRUSTED:
+    for name in graphs.TRUSTED:
         assert facts[name] == CALIBRATION[name]
-    assert facts["atypical_below"] == to_onnx.ATYPICAL_BELOW
+    assert facts["atypical_below"] == graphs.ATYPICAL_BELOW
 
 
 def test_a_checkpoint_that_has_measured_nothing_tells_no_limits(dcnn_run):
     state = checkpoint.load(dcnn_run)
     for part in ("appearance", "calibration"):
         state.pop(part, None)
-    graph = to_onnx.graphs_of(state)["dcnn.onnx"]
+    graph = graphs.graphs_of(state)["dcnn.onnx"]
     assert "typical" not in graph.outputs
-    assert not {*to_onnx.TRUSTED, "atypical_below"} & set(graph.facts)
+    assert not {*graphs.TRUSTED, "atypical_below"} & set(graph.facts)
 
 
 # --- weights of 16 bits --------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def test_half_weights_make_smaller_files_that_any_runtime_reads(toy_bundle, half
 
 
 def test_the_arithmetic_of_half_weights_has_32_bits(gan_run, half_bundle):
-    graph = to_onnx.halve(to_onnx.graphs_of(checkpoint.load(gan_run))["critic.onnx"], "critic.onnx")
+    graph = graphs.halve(graphs.graphs_of(checkpoint.load(gan_run))["critic.onnx"], "critic.onnx")
     with torch.no_grad():
         expected = graph.module(**graph.example(7, 1)).numpy()
     session = ort.InferenceSession(half_bundle / "critic.onnx", providers=["CPUExecutionProvider"])
@@ -349,7 +349,7 @@ def test_a_generator_begins_with_a_matrix_product_and_draws_the_same_alone_and_a
 
 
 def test_folding_a_batchnorm_changes_nothing(dcnn_run):
-    graph = to_onnx.graphs_of(checkpoint.load(dcnn_run))["dcnn.onnx"]
+    graph = graphs.graphs_of(checkpoint.load(dcnn_run))["dcnn.onnx"]
     light = rounded(graph.module)
     assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in light.modules())
     assert any(isinstance(part, torch.nn.BatchNorm2d) for part in graph.module.modules())
@@ -359,11 +359,11 @@ def test_folding_a_batchnorm_changes_nothing(dcnn_run):
 
 
 def test_weights_that_16_bits_cannot_hold_are_refused(gan_run, tmp_path):
-    graph = to_onnx.graphs_of(checkpoint.load(gan_run))["generator.onnx"]
+    graph = graphs.graphs_of(checkpoint.load(gan_run))["generator.onnx"]
     with torch.no_grad():
         graph.module.network.layers[0].weight.mul_(1e6)  # beyond 65504, the largest
     with pytest.raises(to_onnx.ExportError, match="--weights fp32"):
-        to_onnx.halve(graph, "generator.onnx")
+        graphs.halve(graph, "generator.onnx")
 
 
 def test_the_file_draws_what_the_network_draws(toy_bundle, gan_run):
