@@ -9,22 +9,17 @@ Arrays and numbers come back; how they look is the caller's business. What canno
 of the exceptions in SENTENCES.
 """
 
-import contextlib
 import ctypes
 import functools
 import hashlib
 import json
-import os
 import re
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import onnxruntime as ort
@@ -32,15 +27,12 @@ import onnxruntime as ort
 from export.latents import LatentError, SeedError, label_of_seed, seed_array
 from export.pictures import PictureError, read_picture
 from export.recipes import Recipe, RecipeError, latents_of
+from export.sharing import SHARE, Arrays, Turns, cores, joined, pieces, spread
 
 MANIFEST = "manifest.json"
 ORDER = "order.txt"  # beside bundles: which of them come first
 NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
 MOST_AT_ONCE = 64  # pictures in one run of a graph: memory stays bounded, and throughput no longer grows
-C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None  # knows what Python's `os` does not: where one is
-SHARE = 8  # pictures, at most, that a core takes at a time: more would take as long each, and leave others waiting
-
-T, R = TypeVar("T"), TypeVar("R")
 
 
 class ModelError(ValueError):
@@ -68,62 +60,10 @@ def cuda_is_here() -> bool:
         return False
 
 
-@functools.cache
-def cores() -> frozenset[int]:
-    """The CPU cores that this process may use: in a container fewer than the host has."""
-    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
-
-
-def current_core() -> int:
-    """The core that the calling thread runs on, where the system tells; else one of them."""
-    return C_LIBRARY.sched_getcpu() if C_LIBRARY else min(cores())
-
-
-@functools.cache
-def helpers() -> dict[int, ThreadPoolExecutor]:
-    """A thread for each core, which stays there, for all models and all callers; by the core's number.
-
-    Linux wakes threads where their waker runs. After a pause, a batch's shares would begin on one core, and wait for
-    each other for longer than they take.
-    """
-    return {core: ThreadPoolExecutor(1, f"runtime-{core}", settle, (core,)) for core in sorted(cores())}
-
-
-def share_of(n: int) -> int:
-    """How many of n pictures a core takes at a time: at most SHARE, and so few that all cores have as much to do."""
-    shares = -(-n // SHARE)
-    shares = -(-shares // len(cores())) * len(cores())
-    return -(-n // shares) if n else 1
-
-
-def settle(core: int) -> None:
-    """Keeps the calling thread on a core."""
-    with contextlib.suppress(AttributeError, OSError):  # not on Linux, or a sandbox forbids it: then it is but slower
-        os.sched_setaffinity(0, {core})
-
-
-def on_all_cores(work: Callable[[T], R], things: Sequence[T]) -> list[R]:
-    """What the work makes of each thing, done here and, where there are several, on the other cores too."""
-    left, made = enumerate(things), {}
-
-    def take() -> None:
-        for i, thing in left:  # which the threads empty together
-            made[i] = work(thing)
-
-    here = current_core()
-    elsewhere = [helper for core, helper in helpers().items() if core != here]
-    asked = [helper.submit(take) for helper in elsewhere[: len(things) - 1]]
-    take()
-    for each in asked:
-        if not each.cancel():  # it has begun
-            each.result()
-    return [made[i] for i in range(len(things))]
-
-
 def open_session(model: bytes) -> ort.InferenceSession:
     """A session on the GPU where there is one, else one that runs in the thread that calls it.
 
-    `Model.run` shares batches among the cores. Threads inside a graph would have to meet after each operator: they
+    `Model.run` shares work among the cores. Threads inside a graph would have to meet after each operator: they
     cost a fifth more CPU time, or twice as much where they spin, and on busy cores they wait for each other.
     """
     options = ort.SessionOptions()
@@ -171,6 +111,9 @@ class Model:
         self.classes: list[str] = self.facts["classes"]
         self.numbers = {name.lower(): i for i, name in reversed(list(enumerate(self.classes)))}  # the first, of twins
         self.image_size: int = self.facts["image_size"]
+        self.output_names = [output.name for output in self.session.get_outputs()]
+        spreading = functools.partial(spread, self.compute), SHARE * len(cores())
+        self.turns = Turns(self.compute, MOST_AT_ONCE) if self.on_gpu else Turns(*spreading)
         self._local = threading.local()
 
     def check_manifest(self) -> None:
@@ -186,17 +129,16 @@ class Model:
     def seconds(self) -> float:
         return getattr(self._local, "seconds", 0.0)
 
-    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The graph's outputs by name; on a CPU, rows are shared among its cores."""
+    def run(self, inputs: Arrays) -> Arrays:
+        """The graph's outputs by name, of a turn or several (export/sharing.py)."""
         began = time.perf_counter()
-        n = len(next(iter(inputs.values())))
-        share = MOST_AT_ONCE if self.on_gpu else share_of(n)
-        names = [output.name for output in self.session.get_outputs()]
-        shares = [{name: array[i : i + share] for name, array in inputs.items()} for i in range(0, max(n, 1), share)]
-        run = functools.partial(self.session.run, names)
-        parts = list(map(run, shares)) if self.on_gpu else on_all_cores(run, shares)
+        outputs = joined([self.turns(some) for some in pieces(inputs, self.turns.most)])
         self._local.seconds = time.perf_counter() - began
-        return {name: np.concatenate(arrays) for name, arrays in zip(names, zip(*parts, strict=True), strict=True)}
+        return outputs
+
+    def compute(self, inputs: Arrays) -> Arrays:
+        """One run of the graph, in the calling thread."""
+        return dict(zip(self.output_names, self.session.run(self.output_names, inputs), strict=True))
 
     def label_index(self, label: str | int) -> int:
         """A class by its name (in any case) or number. Raises LabelError."""

@@ -4,8 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from export import generate, judge, runtime
+from export import generate, judge
 from export.latents import SeedError
 from export.pictures import PictureError, png_bytes, read_picture, read_recipe
 from export.recipes import Recipe, parse_recipe
@@ -106,76 +104,6 @@ def test_what_runs_is_reported(bundle):
     assert bundle.generator.provider == "CPUExecutionProvider"
     assert 0 < bundle.generator.seconds < 10
     assert len(bundle.generator.sha256) == 64
-
-
-@pytest.fixture
-def two_cores(monkeypatch) -> None:
-    """A machine of two cores, on the first of which the caller runs."""
-    monkeypatch.setattr(runtime, "cores", lambda: frozenset({0, 1}))
-    monkeypatch.setattr(runtime, "current_core", lambda: 0)
-    monkeypatch.setattr(runtime, "settle", lambda core: setattr(here, "core", core))
-    runtime.helpers.cache_clear()
-    yield
-    runtime.helpers.cache_clear()
-
-
-here = threading.local()
-
-
-def test_the_shares_of_a_batch_are_done_here_and_on_the_other_core(two_cores):
-    meet = threading.Barrier(2, timeout=20)  # passed by two at once, or not at all
-
-    def work(share: int) -> tuple[int, int | None]:
-        meet.wait()
-        return share, getattr(here, "core", None)
-
-    made = runtime.on_all_cores(work, range(6))
-    assert [share for share, _ in made] == list(range(6))
-    assert {core for _, core in made} == {None, 1}  # and not on the caller's core
-
-
-@pytest.mark.parametrize(
-    ("n", "share"), [(0, 1), (1, 1), (2, 1), (3, 2), (6, 3), (16, 8), (17, 5), (24, 6), (100, 8), (256, 8)]
-)
-def test_both_cores_have_as_much_to_do(two_cores, n, share):
-    assert runtime.share_of(n) == share
-    assert share <= runtime.SHARE
-
-
-def test_shares_do_not_wait_for_a_core_that_is_busy_with_others(two_cores):
-    free = threading.Event()
-    busy = runtime.helpers()[1].submit(free.wait, 20)
-    try:
-        assert runtime.on_all_cores(lambda share: (share, getattr(here, "core", None)), range(3)) == [
-            (0, None),
-            (1, None),
-            (2, None),
-        ]
-    finally:
-        free.set()
-    assert busy.result()
-
-
-def test_what_goes_wrong_with_a_share_is_told_wherever_it_was_done(two_cores):
-    meet = threading.Barrier(2, timeout=20)
-
-    def work(share: int) -> int:
-        meet.wait()
-        if getattr(here, "core", None) == 1:
-            raise RuntimeError("no")
-        return share
-
-    with pytest.raises(RuntimeError, match="no"):
-        runtime.on_all_cores(work, range(2))
-
-
-def test_callers_share_the_cores_and_get_what_is_theirs(two_cores):
-    def ask(caller: int) -> list[tuple[int, int]]:
-        return runtime.on_all_cores(lambda share: (caller, share), range(50))
-
-    with ThreadPoolExecutor(8) as callers:
-        answers = list(callers.map(ask, range(40)))
-    assert answers == [[(caller, share) for share in range(50)] for caller in range(40)]
 
 
 def test_no_error_line_is_printed_on_a_machine_without_a_gpu(toy_bundle):
