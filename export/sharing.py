@@ -105,7 +105,7 @@ class Request:
         self.inputs, self.rows = inputs, length(inputs)
         self.form = {name: (array.shape[1:], array.dtype) for name, array in inputs.items()}
         self.outputs: Arrays | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
     @property
     def is_over(self) -> bool:
@@ -135,17 +135,24 @@ class Turns:
         request = Request(inputs)
         with self.changed:
             self.waiting.append(request)
-            self.changed.wait_for(lambda: request.is_over or self.may_begin(request))
+            try:
+                self.changed.wait_for(lambda: request.is_over or self.may_begin(request))
+            except BaseException:  # who is interrupted is no longer in the way of those who came later
+                self.waiting = [each for each in self.waiting if each is not request]
+                self.changed.notify_all()
+                raise
             if request.is_over:
                 return request.result()
             self.busy, served = True, self.take_with(request)
         try:
             hand_out(self.run(joined([each.inputs for each in served])), served)
-        except BaseException as error:
+        except Exception as error:
             for each in served:
                 each.error = error
         finally:
             with self.changed:
+                # Where the run was interrupted, the others wait for another one.
+                self.waiting = [each for each in served if each is not request and not each.is_over] + self.waiting
                 self.busy = False
                 self.changed.notify_all()
         return request.result()

@@ -173,6 +173,36 @@ def test_what_goes_wrong_together_is_told_to_each_and_harms_nobody_else(busy):
     assert turns(rows(7.0))["y"].tolist() == [[14]]
 
 
+def test_who_is_interrupted_takes_nobody_along(busy):
+    slow, turns, ask = busy
+    asked, run = [ask(3.0), ask(4.0)], turns.run
+
+    def interrupted(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        turns.run = run
+        raise KeyboardInterrupt
+
+    turns.run = interrupted
+    slow.go_on.release(2)
+    with pytest.raises(KeyboardInterrupt):
+        asked[0].result(20)
+    assert asked[1].result(20)["y"].tolist() == [[8]]
+
+
+def test_who_gives_up_waiting_is_in_nobodys_way(busy, monkeypatch):
+    slow, turns, ask = busy
+
+    def give_up(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turns.changed, "wait_for", give_up)
+        with pytest.raises(KeyboardInterrupt):
+            turns(rows(3.0))
+    asked = ask(4.0)
+    slow.go_on.release(2)
+    assert asked.result(20)["y"].tolist() == [[8]]
+
+
 def test_nobody_gets_what_is_anothers():
     turns = Turns(lambda inputs: {"y": inputs["x"] + 1}, 8)
 
