@@ -5,6 +5,7 @@ once in turns (export/sharing.py). Prints answers a second, and how long half of
 """
 
 import argparse
+import functools
 import statistics
 import sys
 import threading
@@ -16,8 +17,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from export.runtime import Bundle, Model  # noqa: E402
-from export.sharing import SHARE, Arrays, Turns, spread  # noqa: E402
+from export.runtime import Bundle  # noqa: E402
+from export.sharing import spread  # noqa: E402
 
 
 def measure(ask: Callable[[], object], callers: int, seconds: float) -> tuple[float, float, float]:
@@ -35,11 +36,6 @@ def measure(ask: Callable[[], object], callers: int, seconds: float) -> tuple[fl
     for thread in threads:
         thread.join()
     return len(took) / seconds, statistics.median(took), statistics.quantiles(took, n=100)[-1]
-
-
-def each_for_itself(model: Model) -> Callable[[Arrays], Arrays]:
-    """A run that nobody waits for."""
-    return lambda inputs: spread(model.compute, inputs)
 
 
 def main() -> None:
@@ -62,7 +58,7 @@ def main() -> None:
             ("draw 4", G, inputs),
             ("judge 1 and its re-savings", D, {"pixels": pixels}),
         ):
-            runs = {"each": each_for_itself(model), "turns": Turns(each_for_itself(model), 2 * SHARE)}
+            runs = {"each": functools.partial(spread, model.compute), "turns": model.turns}
             told = {
                 how: measure(lambda run=run, asked=asked: run(asked), args.callers, args.seconds)
                 for how, run in runs.items()

@@ -105,14 +105,14 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="the interpreter that runs the page")
     args = parser.parse_args()
 
-    ready, took = [], {event: [] for event in EVENTS}
+    ready, took, each_start = [], {event: [] for event in EVENTS}, -(-args.calls // args.starts)
     for _ in range(args.starts):
         process, url, seconds = start(args.python)
         other, other_url, _ = start(args.python, "benchmarks/ready.py")
         try:
             before = megabytes(process)
             visitors = Visitor(url, "visitor"), Visitor(other_url, "visitor")
-            for event, each in side_by_side(*visitors, -(-args.calls // args.starts)).items():
+            for event, each in side_by_side(*visitors, each_start).items():
                 took[event] += each
             after = megabytes(process)
         finally:
@@ -131,7 +131,7 @@ def main() -> None:
         print(f"| {what}, median of {len(took[event])} | {ms[event]:.1f} ms |")
         print(f"| the same, had it been ready | {ms[floor]:.1f} ms, ratio {ratio:.2f} |")
     print(f"| resident memory when ready | {before:.0f} MB |")
-    print(f"| resident memory after {2 * (-(-args.calls // args.starts) + WAKING)} events | {after:.0f} MB |")
+    print(f"| resident memory after {2 * (each_start + WAKING)} events | {after:.0f} MB |")
 
 
 if __name__ == "__main__":

@@ -107,13 +107,14 @@ class Model:
                 f"{self.path} is a model of kind {self.facts.get('kind')!r}; a {self.kind} is needed here."
             )
         self.provider = self.session.get_providers()[0]
-        self.on_gpu = self.provider != "CPUExecutionProvider"
         self.classes: list[str] = self.facts["classes"]
         self.numbers = {name.lower(): i for i, name in reversed(list(enumerate(self.classes)))}  # the first, of twins
         self.image_size: int = self.facts["image_size"]
         self.output_names = [output.name for output in self.session.get_outputs()]
-        spreading = functools.partial(spread, self.compute), SHARE * len(cores())
-        self.turns = Turns(self.compute, MOST_AT_ONCE) if self.on_gpu else Turns(*spreading)
+        if self.provider == "CPUExecutionProvider":
+            self.turns = Turns(functools.partial(spread, self.compute), SHARE * len(cores()))
+        else:
+            self.turns = Turns(self.compute, MOST_AT_ONCE)
         self._local = threading.local()
 
     def check_manifest(self) -> None:

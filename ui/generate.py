@@ -13,7 +13,7 @@ from ui.sentences import SENTENCES, speaks, whole
 from ui.sheets import EACH, MOST, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, shelf, take
 from ui.texts import called, retold, say
-from ui.widgets import Choice, Count, Footer, PictureFile, SentFile, Sheet
+from ui.widgets import AS_THEY_ARE, Choice, Count, Footer, PictureFile, SentFile, Sheet
 
 FIRST_SEED, FIRST_COUNT = 1, 24  # what a visitor finds
 SPREAD = 0.3  # how far "more like this" goes: the same kind of thing, and not the same picture
@@ -304,9 +304,7 @@ def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
     sheet = Sheet(label=say("generate.pictures"), detail=True, opener=".opener input[type=file]", elem_id="sheet")
 
     controls, shown = [bundle, label, seed, count, truncation], [sheet, footer]
-    # Values are what callbacks take, and what the page shows: Gradio would send each through a thread to find that out.
-    as_they_are = {"preprocess": False, "postprocess": False}
-    what = {"inputs": controls, "outputs": shown, "show_progress": "hidden"} | as_they_are
+    what = {"inputs": controls, "outputs": shown, "show_progress": "hidden"} | AS_THEY_ARE
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     again = {"fn": generate} | what | quiet
     gr.on([go.click, seed.submit, label.input], generate, **what, api_name="generate")

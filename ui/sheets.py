@@ -28,7 +28,6 @@ def sheet_of(bundle: Bundle, recipes: list[Recipe], captions: list[str] | None =
 
     captions: where a seed does not say enough; more: what else the sheet has to know (see sheet.js).
     """
-    files = png_files(bundle.generator.follow(recipes), [recipe.as_dict() for recipe in recipes])
     return {
         "bundle": bundle.name,
         "model": bundle.generator.sha256,
@@ -36,10 +35,15 @@ def sheet_of(bundle: Bundle, recipes: list[Recipe], captions: list[str] | None =
         "can_be_asked_about": bundle.has("dcnn"),
         "can_be_compared": has_index(bundle.manifest),
         "pictures": [
-            as_entry(recipe) | {"png": data_url(file)} | ({"caption": captions[i]} if captions else {})
-            for i, (recipe, file) in enumerate(zip(recipes, files, strict=True))
+            as_entry(recipe) | {"png": data_url(png)} | ({"caption": captions[i]} if captions else {})
+            for i, (recipe, png) in enumerate(zip(recipes, pngs_of(bundle, recipes), strict=True))
         ],
     } | more
+
+
+def pngs_of(bundle: Bundle, recipes: list[Recipe]) -> list[bytes]:
+    """The pictures of recipes, each as a lossless PNG that holds its recipe."""
+    return png_files(bundle.generator.follow(recipes), [recipe.as_dict() for recipe in recipes])
 
 
 def as_entry(recipe: Recipe) -> dict:
@@ -102,10 +106,10 @@ def zip_of(bundle: Bundle, recipes: list[Recipe]) -> bytes:
     """A zip of single PNGs, each with its recipe; the same recipes make the same zip."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:  # stored: PNGs are packed already
-        for i, (recipe, p) in enumerate(zip(recipes, bundle.generator.follow(recipes), strict=True)):
+        for i, (recipe, png) in enumerate(zip(recipes, pngs_of(bundle, recipes), strict=True)):
             seed = None if recipe.seed is None else f"seed-{recipe.seed}"
             name = plain_name(f"{i + 1:03d}", bundle.name, seed, recipe.label)
-            archive.writestr(zipfile.ZipInfo(f"{name}.png", (1980, 1, 1, 0, 0, 0)), png_bytes(p, recipe.as_dict()))
+            archive.writestr(zipfile.ZipInfo(f"{name}.png", (1980, 1, 1, 0, 0, 0)), png)
     return file.getvalue()
 
 

@@ -17,7 +17,7 @@ from ui.sheets import EACH, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_o
 from ui.shelf import names_with, notice_of, take
 from ui.texts import say
 from ui.wander import offer_one_class
-from ui.widgets import Choice, Count, Equation, Footer, Option, Sheet, Steered, png_url
+from ui.widgets import AS_THEY_ARE, Choice, Count, Equation, Footer, Option, Sheet, Steered, png_url
 
 MOST_DIRECTIONS = 8
 FARTHEST = 4.0  # along a direction; 95 of 100 seeds lie within 2
@@ -265,8 +265,7 @@ def build(footer: Footer) -> tuple[Steered, Sheet, Callable]:
     anew = [seed, start, *sliders, lacking, view, footer]
     mixing = {"inputs": [bundle, label, *terms], "outputs": [equation, total, footer], "show_progress": "hidden"}
     gr.api(steer_picture, api_name="steer")
-    as_they_are = {"preprocess": False, "postprocess": False}  # as in the first tab
-    steering = {"inputs": [bundle, start, *sliders], "outputs": [view, footer]} | as_they_are | quiet
+    steering = {"inputs": [bundle, start, *sliders], "outputs": [view, footer]} | AS_THEY_ARE | quiet
     for slider in sliders:
         slider.input(steer_shown, trigger_mode="always_last", **steering)
     seed.submit(start_anew, [bundle, label, seed], anew, **quiet)

@@ -23,6 +23,8 @@ from ui.texts import say, texts_of
 
 HERE = Path(__file__).parent
 MAX_FILE_BYTES = 20_000_000
+# Of events whose values are what callbacks take and the page shows: Gradio would send each through a thread to see.
+AS_THEY_ARE = {"preprocess": False, "postprocess": False}
 
 
 @dataclass(frozen=True)
