@@ -96,6 +96,9 @@ class DcnnConfig(RunConfig):
     """Knobs of `python -m dcgan.train_dcnn`."""
 
     gan: tuple[str, ...] = knob((), "runs of train_gan whose generators make the fakes; none: learn the classes alone")
+    unlike: tuple[str, ...] = knob(
+        (), "folders or zips of pictures of other things, which it is to call unlike all that it knows, too"
+    )
     width: int = knob(32, "channels of the first convolutions; doubled after each pooling")
     blocks: int = knob(1, "residual blocks of two convolutions after the last pooling", before=0)
     activation: str = knob(

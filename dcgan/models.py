@@ -216,6 +216,13 @@ class DCNN(nn.Module):
         real = self.real_head(pooled).flatten() if self.real_head is not None else None
         return real, self.class_head(pooled) if self.class_head is not None else None
 
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """What each stage and each residual block makes of images N,C,S,S: features N,F,h,w, the last ones last."""
+        found = [images]
+        for stage in self.features:
+            found.append(stage(found[-1]))
+        return found[1:]
+
     def evidence(self, features: Tensor) -> Tensor:
         """Features N,F,h,w -> each place's say N,h,w; its mean is the logit of real (Zhou et al. 2016, section 2)."""
         return F.conv2d(features, self.real_head.weight[:, :, None, None], self.real_head.bias).squeeze(1)

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 # Luma of ITU-R BT.601 in 256ths: exact in floats, so that grey pictures (R = G = B) keep their exact levels.
 LUMA = (77 / 256, 150 / 256, 29 / 256)
 TINY = 1e-12  # instead of the difference of two equal quantiles
+FARTHEST = 8.0  # spreads
+WEIGHT = 2.0  # of the appearance in strangeness: of 0 to 8, the one that tells most training pictures of other sets
 
 
 def fit(pixels: Tensor, size: int, channels: int) -> Tensor:
@@ -90,13 +92,16 @@ class PixelCritic(nn.Module):
         return self.network(to_images(fit(pixels, self.network.image_size, self.network.channels)), label)
 
 
-def appearance(images: Tensor, first: Tensor) -> Tensor:
-    """How pictures look, whatever they show: N,A of images N,C,S,S and of what a DCNN's first stage makes of them.
+def looks(images: Tensor, stages: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Appearance N,A and traits N,T of images N,C,S,S, of which a DCNN's stages made N,F,h,w each.
 
-    Mean and spread of each channel of both, and how far neighbours are apart in the images, along both axes.
+    Appearance: how pictures look, whatever they show: mean and spread of each channel of the images and of what the
+    first stage makes of them, and how far neighbours are apart in the images, along both axes.
+    Traits: what they show: mean and spread of each channel of every stage.
     """
     across, down = images.diff(dim=3).abs().mean((1, 2, 3)), images.diff(dim=2).abs().mean((1, 2, 3))
-    return torch.cat([*mean_and_spread(images), across[:, None], down[:, None], *mean_and_spread(first)], 1)
+    traits = [each for features in stages for each in mean_and_spread(features)]
+    return torch.cat([*mean_and_spread(images), across[:, None], down[:, None], *traits[:2]], 1), torch.cat(traits, 1)
 
 
 def mean_and_spread(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,12 +110,31 @@ def mean_and_spread(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean.flatten(1), (features - mean).square().mean((2, 3)).sqrt()
 
 
-class Typicality(nn.Module):
-    """Appearances N,A  ->  the share N of held-back real pictures that are less typical; 1: none is more typical.
+class Oddity(nn.Module):
+    """Traits N,T  ->  logits N, positive where they are rather those of an odd picture (dcgan/typical.py).
 
-    How typical a picture is: its Mahalanobis distance to the mean appearance (dcgan/typical.py). `known`: `mean` A,
-    `precision` A,A, the inverse of the covariance, and `quantiles` of the distances of held-back real pictures, evenly
-    spaced from the smallest to the largest. Between two quantiles the share is linear; beyond the largest it is 0.
+    Traits are counted in their usual spreads, up to FARTHEST: beyond that nothing has been learnt.
+    """
+
+    def __init__(self, traits: int, width: int):
+        super().__init__()
+        self.register_buffer("usual", torch.zeros(traits))
+        self.register_buffer("spread", torch.ones(traits))
+        self.inner = nn.Linear(traits, width)
+        self.outer = nn.Linear(width, 1)
+
+    def forward(self, traits: Tensor) -> Tensor:
+        return self.outer(self.inner(self.standard(traits)).relu()).flatten()
+
+    def standard(self, traits: Tensor) -> Tensor:
+        return ((traits - self.usual) / self.spread).clamp(-FARTHEST, FARTHEST)
+
+
+class Strangeness(nn.Module):
+    """Appearance N,A and traits N,T  ->  how strange a picture is, N: of two, the one with more is the stranger.
+
+    The logit of its oddity, and WEIGHT times the logarithm of 1 + its squared Mahalanobis distance to the mean
+    appearance. `known`: `mean` A, `precision` A,A, the inverse of the covariance, and the weights of Oddity.
     """
 
     def __init__(self, known: dict[str, Tensor]):
@@ -119,12 +143,34 @@ class Typicality(nn.Module):
         whiten = vectors * values.clamp(min=0).sqrt()  # differences of whitened features have the identity as precision
         self.register_buffer("whiten", whiten.float())
         self.register_buffer("mean", known["mean"].float())
+        width, traits = known["oddity.inner.weight"].shape
+        self.oddity = Oddity(traits, width)
+        weights = {name.removeprefix("oddity."): value for name, value in known.items() if name.startswith("oddity.")}
+        self.oddity.load_state_dict(weights)
+
+    def forward(self, appearance: Tensor, traits: Tensor) -> Tensor:
+        return WEIGHT * (1 + self.squared_distance(appearance)).log() + self.oddity(traits)
+
+    def squared_distance(self, appearance: Tensor) -> Tensor:
+        return ((appearance - self.mean) @ self.whiten).square().sum(1)
+
+
+class Typicality(nn.Module):
+    """Appearance N,A and traits N,T  ->  the share N of held-back real pictures that are stranger; 1: all are.
+
+    `known`: what Strangeness needs, and `quantiles` of the strangeness of held-back real pictures, evenly spaced from
+    the least to the most strange. Between two quantiles the share is linear; beyond the last it is 0.
+    """
+
+    def __init__(self, known: dict[str, Tensor]):
+        super().__init__()
+        self.strangeness = Strangeness(known)
         self.register_buffer("quantiles", known["quantiles"].float())
 
-    def forward(self, appearance: Tensor) -> Tensor:
-        distance = ((appearance - self.mean) @ self.whiten).square().sum(1, keepdim=True)
+    def forward(self, appearance: Tensor, traits: Tensor) -> Tensor:
+        strangeness = self.strangeness(appearance, traits)[:, None]
         below, above = self.quantiles[:-1], self.quantiles[1:]
-        passed = (distance - below) / (above - below).clamp(min=TINY)
+        passed = (strangeness - below) / (above - below).clamp(min=TINY)
         return 1 - passed.clamp(0, 1).mean(1)
 
 
@@ -136,15 +182,15 @@ class PixelDCNN(nn.Module):
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
     """
 
-    def __init__(self, dcnn: nn.Module, appearance: dict[str, Tensor] | None = None):
+    def __init__(self, dcnn: nn.Module, known: dict[str, Tensor] | None = None):
         super().__init__()
         self.network = dcnn
-        self.typicality = Typicality(appearance) if appearance else None
+        self.typicality = Typicality(known) if known else None
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         images = to_images(fit(pixels, self.network.image_size, self.network.channels))
-        first = self.network.features[0](images)
-        features = self.network.features[1:](first)
+        stages = self.network.stages(images)
+        features = stages[-1]
         out = {"features": features.mean((2, 3))}
         if self.network.real_head is not None:
             out["evidence"] = self.network.evidence(features)
@@ -152,5 +198,5 @@ class PixelDCNN(nn.Module):
         if self.network.class_head is not None:
             out["classes"] = self.network.class_head(out["features"]).softmax(1)
         if self.typicality is not None:
-            out["typical"] = self.typicality(appearance(images, first))
+            out["typical"] = self.typicality(*looks(images, stages))
         return out

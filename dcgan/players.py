@@ -36,7 +36,7 @@ def torch_player(state: dict) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
     c, network = state["config"], checkpoint.network_of(state)
     is_generator = isinstance(c, GanConfig)
-    module = PixelGenerator(network) if is_generator else PixelDCNN(network, state.get("appearance"))
+    module = PixelGenerator(network) if is_generator else PixelDCNN(network, state.get("known"))
     latent_dim = c.latent_dim if is_generator else 0
     return Player(on_arrays(module), c.image_size, state["data"]["classes"], latent_dim, limits_of(state))
 
@@ -45,7 +45,7 @@ def limits_of(state: dict) -> Limits:
     """The limits of a DCNN's checkpoint, as its exported file will tell them."""
     calibration = state.get("calibration", {})
     bands = {name: tuple(calibration[name]) for name in ("unsure_band", "resaved_band") if calibration.get(name)}
-    atypical_below = ATYPICAL_BELOW if state.get("appearance") else None
+    atypical_below = ATYPICAL_BELOW if state.get("known") else None
     return Limits(calibration.get("threshold", Limits.threshold), **bands, atypical_below=atypical_below)
 
 

@@ -23,14 +23,15 @@ from dcgan.folds import cross_validate
 from dcgan.lessons import Lessons, form, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
-from dcgan.pixels import appearance, fit, to_images
+from dcgan.pixels import fit, looks, to_images
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
 from dcgan.watch import Patience
 from export.resave import resave
 
 TAUGHT = 0.7  # share of the classes' loss that is a teacher's, where there is one
 MOST_RESAVED = 1_000  # pictures of each kind that are re-saved to see how far verdicts move
-MOST_KNOWN = 5_000  # pictures of each kind from which the statistics of `typical` are taken
+MOST_KNOWN = 3_000  # pictures of each kind from which `typical` is learnt
+MOST_STRANGE = 10_000  # pictures of other things, likewise
 
 
 def resolve(c: DcnnConfig, pictures: Pictures) -> DcnnConfig:
@@ -106,7 +107,9 @@ def train_dcnn(c: DcnnConfig) -> None:
     unseen = make_fakes(networks, len(validation), "validation", device) if c.gan and measured else None
     lessons = Lessons(c, training, fakes, device)
     teacher, wisdom = load_teacher(c, pictures.classes, device)
-    data = pictures.facts | {"classes": list(pictures.classes), "fakes": [sha256 for _, sha256 in generators]} | wisdom
+    strangers, unlike = load_strangers(c)
+    data = pictures.facts | {"classes": list(pictures.classes), "fakes": [sha256 for _, sha256 in generators]}
+    data |= wisdom | unlike
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
@@ -134,15 +137,25 @@ def train_dcnn(c: DcnnConfig) -> None:
             return False
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         calibrated.update(calibrate(chosen, held_back, unseen, c))
-        known.update(what_is_known(chosen, lessons, held_back))
+        known.update(what_is_known(chosen, lessons, held_back, strangers, c))
         return True
 
     parts = {"network": network, "optimizer": optimizer}
     parts |= {"average": averaged} if c.ema else {}
     parts |= {"best": best} if c.patience else {}
-    parts |= {"calibration": calibrated, "appearance": known} if c.gan else {}
+    parts |= {"calibration": calibrated, "known": known} if c.gan else {}
     run = Run(c, data, parts, device)
     train(run, update, report, is_over=best.is_over, conclude=conclude)
+
+
+def load_strangers(c: DcnnConfig) -> tuple[list[Tensor], dict]:
+    """The pictures of each of --unlike, uint8 N,C,S,S, and what the data's facts say of them. Raises TrainingError."""
+    if c.unlike and not c.gan:
+        raise TrainingError("--unlike teaches a DCNN what it is not to judge, and without --gan it judges nothing.")
+    sets = [load(dataclasses.replace(c, data=each)) for each in c.unlike]
+    strangers = [pictures.images[:][some_of(len(pictures), MOST_STRANGE)] for pictures in sets]
+    told = [f"{len(some):,} of {pictures.facts['name']}" for some, pictures in zip(strangers, sets, strict=True)]
+    return strangers, {"unlike": told} if told else {}
 
 
 def load_teacher(c: DcnnConfig, classes: tuple[str, ...], device: torch.device) -> tuple[DCNN | None, dict]:
@@ -250,19 +263,27 @@ def resavings(images: Tensor) -> list[Tensor]:
     return [each.round().to(torch.uint8) for each in levels]
 
 
-def what_is_known(network: DCNN, lessons: Lessons, held_back: Tensor) -> dict[str, Tensor]:
-    """The statistics of `typical`, from real pictures and fakes that the network has learnt from, clean and degraded.
+def what_is_known(
+    network: DCNN, lessons: Lessons, held_back: Tensor, strangers: list[Tensor], c: DcnnConfig
+) -> dict[str, Tensor]:
+    """What `typical` rests on: real pictures and fakes that the network has learnt from, clean and degraded, and what
+    is odd beside them: copies of the real ones (typical.odd_copies), and strangers, pictures of other things.
 
-    held_back: real pictures uint8 N,C,S,S, of whose distances the quantiles are.
+    held_back: real pictures uint8 N,C,S,S. Every second one is among the known, as it is and degraded: of what it has
+    learnt from, the network knows too much. Of the strangeness of the others the quantiles are.
     """
 
-    def look(images: Tensor) -> Tensor:
-        parts = in_evaluation(network, lambda some: appearance(some, network.features[0](some)), images)
-        return torch.cat(parts).cpu()
+    def look(images: Tensor) -> typical.Looks:
+        parts = in_evaluation(network, lambda some: looks(some, network.stages(some)), images)
+        return tuple(torch.cat(each).cpu() for each in zip(*parts, strict=True))
 
-    real = [pictures[some_of(len(pictures), MOST_KNOWN)].images[:] for pictures in lessons.real]
+    unmet, unseen = held_back[1::2].cpu(), held_back[::2]
+    unmet = unmet[some_of(len(unmet), MOST_KNOWN)]
+    real = [pictures[some_of(len(pictures), MOST_KNOWN)].images[:].cpu() for pictures in lessons.real]
     fake = [fakes[some_of(len(fakes), MOST_KNOWN)] for fakes in lessons.fake]
-    return typical.fit(torch.cat([look(images) for images in real + fake]), look(held_back))
+    known = [*real, *fake, unmet] + ([worn_copies(unmet, (c.seed, 4))] if c.degrade and len(unmet) else [])
+    groups = (known, typical.odd_copies(torch.cat([real[0], unmet])), strangers)
+    return typical.fit(*([look(some) for some in group if len(some)] for group in groups), look(unseen))
 
 
 def cli(argv: list[str] | None = None) -> None:

@@ -21,7 +21,7 @@ from export.weights import plain, rounded
 VERSION = "1.0.0"  # of this project
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
 # Settings of a run that facts state elsewhere, or that have no effect on what is learnt.
-PLACES = ("out", "data", "data_dir", "gan", "teacher", "start")  # what was there, facts of the data tell
+PLACES = ("out", "data", "data_dir", "gan", "unlike", "teacher", "start")  # what was there, facts of the data tell
 TRUSTED = ("threshold", "unsure_band", "resaved_band", "errors")  # of a calibration, what facts tell
 DULL = (*PLACES, "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
@@ -127,9 +127,9 @@ def dcnn_graphs(state: dict, c: DcnnConfig, facts: dict) -> dict[str, Graph]:
         "real": "float32 [batch], probability",
         "classes": f"float32 [batch, {len(facts['classes'])}], probabilities",
         "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
-        "typical": "float32 [batch], share of unseen real pictures that are farther from those it learnt from; 0: none",
+        "typical": "float32 [batch], share of unseen real pictures that are stranger to it; 0: none, nothing like it",
     }
-    module = plain(PixelDCNN(network, state.get("appearance")))
+    module = plain(PixelDCNN(network, state.get("known")))
 
     def example(n: int, case: int) -> dict[str, Tensor]:
         return {"pixels": example_pixels(n, case, c.image_size)}
@@ -157,7 +157,7 @@ def what_to_trust(state: dict) -> dict:
     calibration, best = state.get("calibration", {}), state.get("best", {})
     facts = {name: calibration[name] for name in TRUSTED if calibration.get(name)}
     facts |= {"best": {"step": best["step"], "loss": best["loss"]}} if best.get("step") else {}
-    return facts | ({"atypical_below": ATYPICAL_BELOW} if state.get("appearance") else {})
+    return facts | ({"atypical_below": ATYPICAL_BELOW} if state.get("known") else {})
 
 
 def example_pixels(n: int, case: int, size: int) -> Tensor:

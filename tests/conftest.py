@@ -103,20 +103,26 @@ def careful_run(toy_pictures, toy_bundle, dcnn_run, tmp_path_factory) -> Path:
     import torch
 
     from dcgan import checkpoint, typical
-    from dcgan.pixels import appearance, to_images
+    from dcgan.pixels import looks, to_images
     from export.runtime import Generator
 
-    first = checkpoint.network_of(checkpoint.load(dcnn_run)).features[0]
+    network = checkpoint.network_of(checkpoint.load(dcnn_run))
     fakes = Generator(toy_bundle).draw(range(64))
     training, held_back = np.concatenate([toy_pixels(toy_pictures, "train"), fakes]), toy_pixels(toy_pictures, "test")
-    images = [to_images(torch.from_numpy(some)).permute(0, 3, 1, 2)[:, :1] for some in (training, held_back)]
+    training, held_back = (torch.from_numpy(some).permute(0, 3, 1, 2)[:, :1] for some in (training, held_back))
+
+    def look(some: torch.Tensor) -> typical.Looks:
+        images = to_images(some)
+        return looks(images, network.stages(images))
+
     with torch.no_grad():
-        known = typical.fit(*(appearance(some, first(some)) for some in images))
+        odd = [look(copies) for copies in typical.odd_copies(training)]
+        known = typical.fit([look(training)], odd, [], look(held_back))
 
     run = tmp_path_factory.mktemp("runs") / "careful"
     run.mkdir()
     state = torch.load(dcnn_run / checkpoint.NAME, weights_only=True)
-    state["appearance"] = known
+    state["known"] = known
     state["calibration"] = CALIBRATION
     torch.save(state, run / checkpoint.NAME)
     return run

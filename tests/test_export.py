@@ -299,7 +299,7 @@ def test_the_facts_tell_the_limits_that_training_has_measured(careful_bundle):
 
 def test_a_checkpoint_that_has_measured_nothing_tells_no_limits(dcnn_run):
     state = checkpoint.load(dcnn_run)
-    for part in ("appearance", "calibration"):
+    for part in ("known", "calibration"):
         state.pop(part, None)
     graph = graphs.graphs_of(state)["dcnn.onnx"]
     assert "typical" not in graph.outputs

@@ -15,8 +15,8 @@ from dcgan.pixels import (
     PixelDCNN,
     PixelGenerator,
     Typicality,
-    appearance,
     fit,
+    looks,
     to_images,
     to_levels,
 )
@@ -154,36 +154,60 @@ def test_a_dcnn_tells_only_what_it_has_learnt():
 # --- typical ------------------------------------------------------------------------------------------------------
 
 
-def statistics(features: int = 6, seed: int = 0) -> dict[str, torch.Tensor]:
-    """What a training leaves for `typical`: mean, precision of a skewed covariance, quantiles 0, 1, ..., 100."""
+def statistics(features: int = 6, traits: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
+    """What a training leaves for `typical`: mean, precision of a skewed covariance, an oddity that is the sum of traits
+    above 0, quantiles 0, 0.1, ..., 10.
+    """
     rng = torch.Generator().manual_seed(seed)
     mix = torch.randn(features, features, generator=rng, dtype=torch.float64)
     precision = torch.linalg.inv(mix @ mix.T + 0.1 * torch.eye(features, dtype=torch.float64))
     mean = 3 * torch.randn(features, generator=rng)
-    return {"mean": mean, "precision": precision.float(), "quantiles": torch.linspace(0, 100, 101)}
+    oddity = {
+        "usual": torch.zeros(traits),
+        "spread": torch.ones(traits),
+        "inner.weight": torch.eye(traits),
+        "inner.bias": torch.zeros(traits),
+        "outer.weight": torch.ones(1, traits),
+        "outer.bias": torch.zeros(1),
+    }
+    known = {"mean": mean, "precision": precision.float(), "quantiles": torch.linspace(0, 10, 101)}
+    return known | {f"oddity.{name}": value for name, value in oddity.items()}
 
 
-def test_typical_is_the_share_that_is_farther_by_mahalanobis():
+def squared_distances(known: dict[str, torch.Tensor], features: torch.Tensor) -> np.ndarray:
+    apart = features.numpy().astype(float) - known["mean"].numpy()
+    return np.einsum("nf,fg,ng->n", apart, known["precision"].double().numpy(), apart)
+
+
+def test_typical_is_the_share_that_is_stranger_by_distance_and_oddity():
     known = statistics()
     features = 5 * torch.randn(50, 6, generator=torch.Generator().manual_seed(1))
-    apart = features.numpy().astype(float) - known["mean"].numpy()
-    squared = np.einsum("nf,fg,ng->n", apart, known["precision"].double().numpy(), apart)
-    assert (squared < 100).any()
-    assert (squared > 100).any()
-    found = Typicality(known)(features).numpy()
-    assert np.allclose(found, np.clip(1 - squared / 100, 0, 1), atol=1e-4)
+    traits = torch.randn(50, 4, generator=torch.Generator().manual_seed(2))
+    strangeness = 2 * np.log(1 + squared_distances(known, features)) + np.maximum(traits.numpy(), 0).sum(1)
+    assert (strangeness < 10).any()
+    assert (strangeness > 10).any()
+    found = Typicality(known)(features, traits).detach().numpy()
+    assert np.allclose(found, np.clip(1 - strangeness / 10, 0, 1), atol=1e-4)
+
+
+def test_traits_count_in_their_usual_spreads_and_not_beyond_what_was_ever_learnt():
+    known = statistics() | {"oddity.usual": torch.full((4,), 7.0), "oddity.spread": torch.full((4,), 2.0)}
+    at = known["mean"].expand(3, -1)
+    found = Typicality(known).strangeness(at, torch.tensor([[7.0], [9.0], [1000.0]]).expand(-1, 4))
+    assert found.tolist() == pytest.approx([0, 4, 32], abs=1e-4)
 
 
 def test_the_mean_is_as_typical_as_can_be_and_what_is_far_from_it_is_not():
-    known = statistics()
-    assert Typicality(known)(known["mean"][None]).item() == pytest.approx(1, abs=1e-5)
-    assert Typicality(known)(known["mean"][None] + 1000).item() == 0
+    known, plain = statistics(), torch.zeros(1, 4)
+    assert Typicality(known)(known["mean"][None], plain).item() == pytest.approx(1, abs=1e-5)
+    assert Typicality(known)(known["mean"][None] + 1000, plain).item() == 0
+    assert Typicality(known)(known["mean"][None], plain + 1000).item() == 0
 
 
 def test_equal_quantiles_are_no_trouble():
     known = statistics() | {"quantiles": torch.cat([torch.zeros(50), torch.full((51,), 7.0)])}
     near = known["mean"] + torch.tensor([[0.0], [1e-3]]) * torch.ones(6)
-    shares = Typicality(known)(torch.cat([near, near + 1000]))
+    shares = Typicality(known)(torch.cat([near, near + 1000]), torch.zeros(4, 4))
     assert shares.isfinite().all()
     assert shares[2:].tolist() == [0, 0]
     assert 0.5 <= shares[1] <= 1
@@ -191,38 +215,32 @@ def test_equal_quantiles_are_no_trouble():
 
 def test_half_of_the_held_back_pictures_are_less_typical_than_the_median_one():
     known, features = statistics(), 4 * torch.randn(2000, 6, generator=torch.Generator().manual_seed(2))
-    apart = features - known["mean"]
-    distance = torch.einsum("nf,fg,ng->n", apart, known["precision"], apart)
-    known["quantiles"] = torch.quantile(distance, torch.linspace(0, 1, 101))
-    shares = Typicality(known)(features)
+    traits = torch.randn(2000, 4, generator=torch.Generator().manual_seed(3))
+    strangeness = Typicality(known).strangeness(features, traits)
+    known["quantiles"] = torch.quantile(strangeness, torch.linspace(0, 1, 101))
+    shares = Typicality(known)(features, traits)
     assert abs(shares.median() - 0.5) < 0.01
     assert abs((shares < 0.01).float().mean() - 0.01) < 0.003  # a limit of 1 % refuses 1 % of such pictures
 
 
 def test_a_dcnn_with_statistics_says_how_typical_and_nothing_else_changes():
-    network, pixels = DCNN(16, 4, classes=3).eval(), torch.from_numpy(noise(2, 16))
-    known = statistics(features=2 * 3 + 2 + 2 * 4)
+    network, pixels = DCNN(16, 4, classes=3, blocks=1).eval(), torch.from_numpy(noise(2, 16))
+    known = statistics(features=2 * 3 + 2 + 2 * 4, traits=2 * (4 + 8 + 8))
     with torch.no_grad():
         before, after = PixelDCNN(network).eval()(pixels), PixelDCNN(network, known).eval()(pixels)
     assert set(after) - set(before) == {"typical"}
     assert all(torch.equal(after[name], before[name]) for name in before)
     images = to_images(pixels.permute(0, 3, 1, 2))
-    looks = appearance(images, network.features[0](images))
-    assert torch.allclose(after["typical"], Typicality(known)(looks), atol=1e-5)
+    assert torch.allclose(after["typical"], Typicality(known)(*looks(images, network.stages(images))), atol=1e-5)
 
 
-def test_an_appearance_is_means_and_spreads_and_how_far_neighbours_are_apart():
-    images, first = torch.randn(5, 3, 8, 8), torch.rand(5, 4, 8, 8)
-    looks = appearance(images, first).numpy()
-    pixels, maps = images.numpy(), first.numpy()
+def test_looks_are_means_and_spreads_and_how_far_neighbours_are_apart():
+    images, stages = torch.randn(5, 3, 8, 8), [torch.rand(5, 4, 8, 8), torch.rand(5, 6, 4, 4)]
+    appearance, traits = (each.numpy() for each in looks(images, stages))
+    pixels, first, second = (each.numpy() for each in (images, *stages))
     across = np.abs(np.diff(pixels, axis=3)).mean((1, 2, 3))
     down = np.abs(np.diff(pixels, axis=2)).mean((1, 2, 3))
-    parts = [
-        pixels.mean((2, 3)),
-        pixels.std((2, 3)),
-        across[:, None],
-        down[:, None],
-        maps.mean((2, 3)),
-        maps.std((2, 3)),
-    ]
-    assert np.allclose(looks, np.concatenate(parts, 1), atol=1e-5)
+    of_first, of_second = ([maps.mean((2, 3)), maps.std((2, 3))] for maps in (first, second))
+    parts = [pixels.mean((2, 3)), pixels.std((2, 3)), across[:, None], down[:, None], *of_first]
+    assert np.allclose(appearance, np.concatenate(parts, 1), atol=1e-5)
+    assert np.allclose(traits, np.concatenate([*of_first, *of_second], 1), atol=1e-5)

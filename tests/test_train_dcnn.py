@@ -5,16 +5,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from drawing import dark_and_light, noise, save_all
 from processes import one_thread  # noqa: F401 - a fixture
 
-from dcgan import checkpoint
+from dcgan import checkpoint, typical
 from dcgan.config import DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
 from dcgan.lessons import load_generators
 from dcgan.models import make_dcnn
+from dcgan.pixels import PixelDCNN, on_arrays
 from dcgan.train_dcnn import learning_rate, predict, resolve, size_of_weights, train_dcnn
 from dcgan.train_gan import train_gan
 
@@ -195,11 +197,28 @@ def test_a_finished_run_knows_how_far_to_trust_it(trained):
     assert 0 < state["calibration"]["threshold"] < 1
     assert state["calibration"]["n"] == 4 * round(80 * trained.validation)  # real and fake, clean and degraded
     looks = 2 * state["config"].channels + 2 + 2 * trained.width
-    assert {name: tuple(t.shape) for name, t in state["appearance"].items()} == {
-        "mean": (looks,),
-        "precision": (looks, looks),
-        "quantiles": (101,),
-    }
+    shapes = {name: tuple(t.shape) for name, t in state["known"].items()}
+    assert shapes.items() >= {"mean": (looks,), "precision": (looks, looks), "quantiles": (101,)}.items()
+    traits = 2 * sum(stage.shape[1] for stage in checkpoint.network_of(state).stages(torch.zeros(1, 3, 16, 16)))
+    assert shapes["oddity.inner.weight"] == (typical.WIDTH, traits)
+
+
+def test_pictures_of_other_things_are_told_from_known_ones(shades, gan, tmp_path):
+    stripes = np.zeros((70, 16, 16, 3), np.uint8)
+    stripes[:, ::4] = np.random.default_rng(0).integers(100, 256, (70, 1, 1, 3))
+    save_all(stripes, tmp_path / "stripes")
+    c = DcnnConfig(data=shades, out=str(tmp_path / "run"), gan=(gan,), unlike=(str(tmp_path / "stripes"),), **TOY)
+    train_dcnn(c)
+    state = checkpoint.load(c.out)
+    assert state["data"]["unlike"] == ["70 of stripes"]
+    judge = on_arrays(PixelDCNN(checkpoint.network_of(state), state["known"]))
+    real = load(dataclasses.replace(c, data=shades)).images[:].permute(0, 2, 3, 1).numpy()
+    assert judge(stripes)["typical"].max() < np.median(judge(real)["typical"])
+    assert np.mean(judge(stripes)["typical"] < 0.01) > 0.9
+    with pytest.raises(TrainingError, match=r"without --gan it judges nothing"):
+        train_dcnn(dataclasses.replace(c, out=str(tmp_path / "other"), gan=()))
+    with pytest.raises(ValueError, match=r"--data nowhere"):
+        train_dcnn(dataclasses.replace(c, out=str(tmp_path / "other"), unlike=("nowhere",)))
 
 
 def test_a_finished_run_started_again_stays_as_it_is(trained):
@@ -212,12 +231,12 @@ def test_a_run_stopped_before_its_conclusion_concludes_when_started_again(traine
     shutil.copytree(trained.out, tmp_path / "run")
     path = tmp_path / "run" / checkpoint.NAME
     state = torch.load(path, weights_only=True)
-    expected = {part: state[part] for part in ("calibration", "appearance")}
+    expected = {part: state[part] for part in ("calibration", "known")}
     torch.save({name: {} if name in expected else part for name, part in state.items()}, path)
     train_dcnn(dataclasses.replace(trained, out=str(tmp_path / "run")))
     found = torch.load(path, weights_only=True)
     assert found["calibration"] == expected["calibration"]
-    assert all(torch.equal(found["appearance"][name], t) for name, t in expected["appearance"].items())
+    assert all(torch.equal(found["known"][name], t) for name, t in expected["known"].items())
 
 
 def test_a_run_from_before_calibration_gets_one(trained, tmp_path):
@@ -225,7 +244,7 @@ def test_a_run_from_before_calibration_gets_one(trained, tmp_path):
     train_dcnn(c)
     path = tmp_path / "run" / checkpoint.NAME
     state = torch.load(path, weights_only=True)
-    old = {name: part for name, part in state.items() if name not in ("calibration", "appearance")}
+    old = {name: part for name, part in state.items() if name not in ("calibration", "known")}
     old["config"] = {name: value for name, value in old["config"].items() if name not in ("degrade", "l1", "folds")}
     torch.save(old, path)
     assert checkpoint.network_of(checkpoint.load(path)) is not None
