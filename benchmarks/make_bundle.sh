@@ -6,6 +6,8 @@
 # bundle's own, two more whose fakes its DCNN learns, of another seed and of the recipe of 2015, and two that it never
 # meets, of another game and of another architecture, to measure it by.
 # cifar10 and faces are looked for in the folder DATA (cifar10.zip, celeba64.zip); CIFAR-10 is else downloaded.
+# UNLIKE, if set, is a folder of other things, which the DCNN is to know as such. That of cifar10 was shown twelve squares
+# of each of 520 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
@@ -38,7 +40,7 @@ if [ "$name" != faces ]; then # faces have no classes for a referee to learn, no
 fi
 # The faces were kept as JPEG, which no fake was: all pictures are re-encoded, so that this does not tell them apart.
 python -m dcgan.train_dcnn "${learn[@]}" --gan "${known[@]}" --out "$runs-dcnn" --steps $lessons --degrade 0.4 \
-  $hard $dcnn "${teacher[@]}"
+  $hard $dcnn "${teacher[@]}" ${UNLIKE:+--unlike "$UNLIKE"}
 referee=$([ "$name" = faces ] || echo "--referee $runs-referee")
 python -m dcgan.evaluate "$runs-gan" "${place[@]}" $referee
 python -m dcgan.evaluate "$runs-dcnn" "${place[@]}" --held-out "${held_out[@]}" --unlike $others

@@ -231,7 +231,7 @@ class Evaluation:
         for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
             if model is not None:
                 unseen = load_unseen(self.real(config_of(model, data)))
-                fakes_of = ({verdicts.KNOWN: players} if players else {}) | self.held_out(unseen, set())
+                fakes_of = ({verdicts.BUNDLED: players} if players else {}) | self.held_out(unseen, set())
                 found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, self.others(), self.o.n or JUDGED)
                 self.show(found)
                 rows += found.rows

@@ -157,18 +157,20 @@ def rows_of(of: str, said: dict[tuple[str, str], Said], name: str) -> list[dict]
     for (tier, whose), judged in said.items():
         intervals, figures = judged.intervals, judged.figures
         on = f"{name}, and fakes of {whose}" + ("" if tier == "clean" else f", after {tier}")
-        for figure in IN_ROWS[tier == "clean" and whose != HELD_OUT]:
+        for figure in IN_ROWS[tier == "clean" and whose not in SUFFIXES]:
             more = {"interval": [rounded(x) for x in intervals[figure]]} if figure in intervals else {}
             rows.append(make_row(of, metric_name(figure, tier, whose), figures[figure], judged.n, on, **more))
     return rows
 
 
 KNOWN, HELD_OUT = "its own generators, of unused seeds", "generators that it has not met"
+BUNDLED = "the bundle's generator, of unused seeds"  # which it need not have learnt from
+SUFFIXES = {HELD_OUT: "held_out", BUNDLED: "bundled"}
 
 
 def metric_name(figure: str, tier: str, whose: str) -> str:
     """Such as real_or_fake_auc, or real_or_fake_auc_held_out_jpeg_60."""
-    parts = ["real_or_fake", figure, "held_out" if whose == HELD_OUT else "", "" if tier == "clean" else tier.lower()]
+    parts = ["real_or_fake", figure, SUFFIXES.get(whose, ""), "" if tier == "clean" else tier.lower()]
     return "_".join(part.replace(",", "").replace(" ", "_") for part in parts if part)
 
 

@@ -266,7 +266,7 @@ class Verdict:
 
     real: probability; evidence: float32 h,w over the centre square, positive where the picture speaks for real, its
     mean the logit; classes: probability by name, most likely first; label: the most likely; typical: share of unseen
-    real pictures that are farther from those it learnt from, 0 for a picture that is farther than all of them.
+    real pictures that are stranger to it, 0 for a picture that is stranger than all of them.
     """
 
     real: float | None

@@ -198,7 +198,12 @@ def export(
         raise ExportError(f"--keep {twice.pop()}: a run that was named makes it anew.")
     metrics += [row for row in read_rows(out) if f"{row['of']}.onnx" in kept] if kept else []
     facts = {name: graph.facts for name, graph in graphs.items()} | {name: facts for name, (_, facts) in kept.items()}
+    facts = {name: facts[name] for name in MODELS if name in facts}
+    metrics.sort(key=lambda row: [*MODELS].index(f"{row['of']}.onnx"))
     check_together(facts | ({INDEX: index_facts} if index_facts else {}))
+    sheet = None
+    if "generator.onnx" in kept:
+        sheet, film = pictures_of(out)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".making-") as folder:
         aside = Path(folder)
@@ -208,8 +213,8 @@ def export(
             (aside / name).write_bytes(content)
         for name, content in index.items():
             (aside / name).write_bytes(content)
-        if "generator.onnx" in graphs:
-            (aside / "samples.png").write_bytes(samples(aside / "generator.onnx"))
+        if "generator.onnx" in facts:
+            (aside / "samples.png").write_bytes(sheet or samples(aside / "generator.onnx"))
         (aside / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         if film:
             (aside / progress.FILE).write_bytes(film[0])
@@ -249,6 +254,14 @@ def read_model(path: Path) -> tuple[bytes, dict]:
     if not path.is_file():
         raise ExportError(f"--keep {path.name}: there is no {path}.")
     return path.read_bytes(), MODELS[path.name](path).facts
+
+
+def pictures_of(folder: Path) -> tuple[bytes | None, tuple[bytes, dict] | None]:
+    """The samples of a bundle's generator and its progress, as far as they are there. Raises ModelError."""
+    sheet, facts = folder / "samples.png", read_manifest(folder).get("progress")
+    film = folder / facts["file"] if facts else None
+    there = film is not None and film.exists()
+    return sheet.read_bytes() if sheet.exists() else None, (film.read_bytes(), facts) if there else None
 
 
 def read_index(folder: Path) -> tuple[dict[str, bytes], dict]:

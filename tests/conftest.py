@@ -117,12 +117,12 @@ def careful_run(toy_pictures, toy_bundle, dcnn_run, tmp_path_factory) -> Path:
 
     with torch.no_grad():
         odd = [look(copies) for copies in typical.odd_copies(training)]
-        known = typical.fit([look(training)], odd, [], look(held_back))
+        known, unseen = look(training), look(held_back)
 
     run = tmp_path_factory.mktemp("runs") / "careful"
     run.mkdir()
     state = torch.load(dcnn_run / checkpoint.NAME, weights_only=True)
-    state["known"] = known
+    state["known"] = typical.fit([known], odd, [], unseen)
     state["calibration"] = CALIBRATION
     torch.save(state, run / checkpoint.NAME)
     return run

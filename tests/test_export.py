@@ -265,7 +265,7 @@ def test_the_best_generator_is_the_one_that_is_exported():
 
 # What onnxruntime's WebGPU backend computes itself, of what these graphs need; anything else would visit the CPU.
 ON_A_GPU = {
-    *("Abs", "Add", "And", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Gemm", "Less"),
+    *("Abs", "Add", "And", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Gemm", "Less", "Log"),
     *("MatMul", "Max", "MaxPool", "Min", "Mul", "Pow", "Range", "ReduceMean"),
     *("ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Sqrt"),
     *("Squeeze", "Sub", "Transpose", "Unsqueeze", "Where"),
@@ -443,6 +443,34 @@ def test_a_better_generator_keeps_the_model_that_it_is_measured_by(toy_bundle, b
     assert json.loads((better_bundle / "manifest.json").read_text())["sha256"]["dcnn.onnx"]
     assert "there is no" in refused(capsys, gan_run, "--out", better_bundle, "--keep", "referee.onnx")
     assert "makes it anew" in refused(capsys, gan_run, "--out", better_bundle, "--keep", "critic.onnx")
+
+
+def test_a_generator_that_is_kept_keeps_its_samples_and_its_progress(toy_bundle, careful_run, tmp_path):
+    out = shutil.copytree(toy_bundle, tmp_path / toy_bundle.name)
+    to_onnx.main([str(careful_run), "--keep", "generator.onnx", "critic.onnx", "--out", str(out)])
+    for name in ("generator.onnx", "samples.png", "progress.webp"):
+        assert (out / name).read_bytes() == (toy_bundle / name).read_bytes()
+    before, after = (json.loads((folder / "manifest.json").read_text()) for folder in (toy_bundle, out))
+    assert after["progress"] == before["progress"]
+    assert {"samples.png", "progress.webp"} <= set(after["sha256"])
+    card = (out / "README.md").read_text()
+    assert "(samples.png)" in card
+    assert "(progress.webp)" in card
+    for name in ("samples.png", "progress.webp"):
+        (out / name).unlink()
+    to_onnx.main([str(careful_run), "--keep", "generator.onnx", "--out", str(out)])
+    assert (out / "samples.png").read_bytes() == (toy_bundle / "samples.png").read_bytes()  # drawn again
+    assert "progress" not in json.loads((out / "manifest.json").read_text())
+
+
+def test_the_card_tells_what_a_dcnn_was_shown_as_unlike_all_that_it_knows(careful_run, tmp_path):
+    run = shutil.copytree(careful_run, tmp_path / "run")
+    state = torch.load(run / checkpoint.NAME, weights_only=True)
+    state["data"]["unlike"] = ["70 of stripes", "90 of spots"]
+    torch.save(state, run / checkpoint.NAME)
+    to_onnx.main([str(run), "--out", str(tmp_path / "out")])
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "It was shown as unlike all that it knows: 70 of stripes, 90 of spots." in card
 
 
 def test_a_model_can_be_left_out(gan_run, tmp_path, capsys):

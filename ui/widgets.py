@@ -196,7 +196,7 @@ class VerdictView(Drawn):
     about = (
         "answer, why (a sentence), real (probability), threshold (from there on it is called real), unsure (the "
         "answer changes with a re-saving, beyond resaved_band, or real lies in unsure_band), typical (share of "
-        "held-back real pictures that are farther from all it knows), atypical_below (less typical is unlike "
+        "held-back real pictures that are stranger to it), atypical_below (less typical is unlike "
         "anything known), label, classes (probability by name), evidence (rows of numbers, positive: for real), "
         "resavings, harder (the picture ever "
         "harder to judge: as it is, then shrunk to side x side and back and saved as a JPEG of that quality), knows "
