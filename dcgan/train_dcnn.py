@@ -153,7 +153,7 @@ def load_strangers(c: DcnnConfig) -> tuple[list[Tensor], dict]:
     if c.unlike and not c.gan:
         raise TrainingError("--unlike teaches a DCNN what it is not to judge, and without --gan it judges nothing.")
     sets = [load(dataclasses.replace(c, data=each)) for each in c.unlike]
-    strangers = [pictures.images[:][some_of(len(pictures), MOST_STRANGE)] for pictures in sets]
+    strangers = [pictures[some_of(len(pictures), MOST_STRANGE)].images[:] for pictures in sets]
     told = [f"{len(some):,} of {pictures.facts['name']}" for some, pictures in zip(strangers, sets, strict=True)]
     return strangers, {"unlike": told} if told else {}
 

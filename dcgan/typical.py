@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dcgan.pixels import LUMA, Oddity, Strangeness
+from dcgan.pixels import Oddity, Strangeness, luma
 
 Looks = tuple[Tensor, Tensor]  # appearance N,A and traits N,T
 
@@ -100,6 +100,5 @@ def odd_copies(images: Tensor) -> list[Tensor]:
     """
     copies = [images.rot90(1, (2, 3)), images.rot90(3, (2, 3)), 255 - images]
     if images.shape[1] == 3:
-        luma = (images.float() * images.new_tensor(LUMA, dtype=torch.float32).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        copies.append((255 - luma.round().to(torch.uint8)).expand_as(images).contiguous())
+        copies.append((255 - luma(images.float()).round().to(torch.uint8)).expand_as(images).contiguous())
     return copies

@@ -157,7 +157,7 @@ def rows_of(of: str, said: dict[tuple[str, str], Said], name: str) -> list[dict]
     for (tier, whose), judged in said.items():
         intervals, figures = judged.intervals, judged.figures
         on = f"{name}, and fakes of {whose}" + ("" if tier == "clean" else f", after {tier}")
-        for figure in IN_ROWS[tier == "clean" and whose not in SUFFIXES]:
+        for figure in IN_ROWS[tier == "clean" and whose != HELD_OUT]:
             more = {"interval": [rounded(x) for x in intervals[figure]]} if figure in intervals else {}
             rows.append(make_row(of, metric_name(figure, tier, whose), figures[figure], judged.n, on, **more))
     return rows

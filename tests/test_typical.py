@@ -15,11 +15,23 @@ def rows(n: int = 4000, width: int = 5, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(0, 1, (n, width)) @ mix + 40).float()
 
 
+TRAITS = rows(64, 3, seed=7)
+
+
 def fit(appearance: torch.Tensor, held_back: torch.Tensor) -> dict[str, torch.Tensor]:
     """Where traits tell nothing: those of odd pictures are the known ones'."""
-    traits = rows(64, 3, seed=7)
-    alike = [(appearance, traits)]
-    return typical.fit(alike, alike, [], (held_back, traits[:1].expand(len(held_back), -1)))
+    alike = [(appearance, TRAITS)]
+    return typical.fit(alike, alike, [], with_same_traits(held_back))
+
+
+def with_same_traits(appearance: torch.Tensor) -> typical.Looks:
+    return appearance, TRAITS[:1].expand(len(appearance), -1)
+
+
+@torch.no_grad()
+def strangeness(appearance: torch.Tensor, known: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Of pictures of the same traits: it then depends on the distance alone."""
+    return Strangeness(known)(*with_same_traits(appearance))
 
 
 def squared_distance(appearance: torch.Tensor, known: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -46,20 +58,33 @@ def test_the_distance_is_mahalanobis(known):
 
 
 def test_distances_of_gaussian_features_are_chi_squared(known):
-    found = squared_distance(rows(20_000, seed=2), known).double()
+    some = rows(20_000, seed=2)
+    found = squared_distance(some, known).double()
     assert found.mean() == pytest.approx(5, rel=0.03)
     assert found.var() == pytest.approx(10, rel=0.1)
+    found = strangeness(some, known).double()
+    shares = torch.searchsorted(known["quantiles"].double(), found) / 101  # uniform, as for the held-back ones
+    assert shares.mean() == pytest.approx(0.5, abs=0.02)
+    assert (found > known["quantiles"][99]).double().mean() == pytest.approx(0.01, abs=0.006)
 
 
 def test_quantiles_are_of_the_held_back_pictures_alone_and_evenly_spaced():
     traits, held_back = (rows(300, 4), rows(200, 4) + 3), (rows(500, seed=1) * 1.5, rows(500, 4, seed=3))
     known = typical.fit([(rows(300), traits[0])], [(rows(200), traits[1])], [], held_back)
     with torch.no_grad():
-        strangeness = Strangeness(known)(*held_back).double().numpy()
-    np.testing.assert_allclose(known["quantiles"].numpy(), np.quantile(strangeness, np.linspace(0, 1, 101)), rtol=1e-5)
+        found = Strangeness(known)(*held_back).double().numpy()
+    np.testing.assert_allclose(known["quantiles"].numpy(), np.quantile(found, np.linspace(0, 1, 101)), rtol=1e-5)
     again = typical.fit([(rows(300), traits[0])], [(rows(200), traits[1])], [], (rows(9), rows(9, 4)))
     same = {name for name in known if torch.equal(known[name], again[name])}
     assert same == set(known) - {"quantiles"}
+
+
+def test_the_mean_is_no_distance_away_and_another_scale_changes_nothing():
+    features = rows()
+    known = fit(features, features)
+    assert squared_distance(known["mean"][None], known).item() == pytest.approx(0, abs=1e-2)
+    scaled = fit(1000 * features, 1000 * features)
+    np.testing.assert_allclose(scaled["quantiles"].numpy(), known["quantiles"].numpy(), rtol=1e-3, atol=1e-3)
 
 
 def test_of_two_as_far_the_odder_is_the_stranger_and_each_group_has_its_say():
@@ -121,6 +146,7 @@ def test_a_feature_that_never_speaks_breaks_nothing():
     speaks = features[:1].clone()
     speaks[0, 2] = 5
     assert squared_distance(speaks, known) > squared_distance(features, known).max()
+    assert strangeness(speaks, known) > known["quantiles"][-1]
     traits = rows(50, 3)
     traits[:, 1] = 0
     alike = [(features[:50], traits)]
