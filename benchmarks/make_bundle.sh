@@ -18,7 +18,7 @@ case $name in
   *) echo "There is no bundle $name; there are fashion-mnist, cifar10 and faces." >&2 && exit 2 ;;
 esac
 runs=runs/$name place=(${DATA:+--data-dir "$DATA"})
-learn=(--data "$data" "${place[@]}" --precision bf16)
+learn=(--data "$data" "${place[@]}")
 hard="--batch 512 --lr 3e-3 --weight-decay 0.05 --augment cut --ema 0.999 --smoothing 0.05"
 
 draw() { # one generator: draw RUN OPTIONS...

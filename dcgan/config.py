@@ -39,7 +39,11 @@ class RunConfig:
     tick: int = knob(500, "steps between checkpoints, log lines and picture grids")
     seed: int = knob(0, "seed of weights, data order and noise")
     device: str = knob("auto", "cuda, mps, cpu, or auto: the fastest there is")
-    precision: str = knob("fp32", "of convolutions; bf16 is faster on recent processors", choices=("fp32", "bf16"))
+    precision: str = knob(
+        "auto",
+        "of convolutions; auto: bf16 where it is measured to be faster, else fp32",
+        choices=("auto", "fp32", "bf16"),
+    )
     memory: int = knob(4096, "MB of pictures kept in memory; where they are more, they stay in a memory-mapped file")
     tensorboard: bool = knob(False, "also write TensorBoard events into the run's folder")
 

@@ -129,6 +129,14 @@ def check_alike(value: object, sentence: str) -> None:
             raise TrainingError(sentence)
 
 
+def of_the_first(value: object) -> object:
+    """What the first process has, in all of them."""
+    values = [value]
+    if world() > 1:
+        dist.broadcast_object_list(values)
+    return values[0]
+
+
 # --- shares -------------------------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,12 @@
 """A training run: a folder with checkpoint.pt, log.jsonl and pictures/, and the loop that fills and resumes it."""
 
 import contextlib
+import dataclasses
+import functools
 import importlib.util
+import itertools
 import json
+import math
 import os
 import platform
 import shutil
@@ -16,6 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 from tqdm import tqdm
 
 from dcgan import checkpoint, parallel
@@ -24,6 +29,7 @@ from dcgan.config import RunConfig, TrainingError
 from dcgan.data import Pictures
 
 Losses = dict[str, Tensor]
+WORTH_IT = 1.2  # times as fast that another precision has to be
 
 
 def pick_device(name: str) -> torch.device:
@@ -63,21 +69,65 @@ def describe(device: torch.device) -> str:
     return f"{parallel.world()} x {name}" if parallel.world() > 1 else name
 
 
-def introduce(pictures: Pictures, training: int, device: torch.device) -> None:
-    """Says what a training is about to learn from, so that a surprise shows before the hours pass."""
+@functools.cache
+def speed_of_bf16(device: torch.device) -> float:
+    """How many times as fast as in fp32 a convolution and its gradients are in bf16 here: 0.1 to 10, say.
+
+    Recent processors and GPUs have instructions for it; others imitate it, slowly.
+    """
+    n, side = (256, 32) if device.type == "cuda" else (16, 16)  # as much work as keeps the device busy
+    images = torch.ones(n, 64, side, side, device=device).to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.ones(128, 64, 3, 3, device=device).to(memory_format=torch.channels_last).requires_grad_()
+    fastest = dict.fromkeys((False, True), math.inf)
+    for _, bf16 in itertools.product(range(3), fastest):
+        began = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            made = functional.conv2d(images, weight, padding=1)
+        for gradient in torch.autograd.grad(made.float().sum(), (images, weight)):
+            gradient[0, 0, 0, 0].item()  # waits for a GPU
+        fastest[bf16] = min(fastest[bf16], time.perf_counter() - began)
+    return fastest[False] / fastest[True]
+
+
+def faster_precision(device: torch.device) -> str:
+    """bf16 where it is clearly faster here, else fp32."""
+    tried = device.type in ("cpu", "cuda")  # Apple's is not known to do it at all
+    return "bf16" if tried and speed_of_bf16(device) > WORTH_IT else "fp32"
+
+
+def settle_precision(c: RunConfig, device: torch.device) -> RunConfig:
+    """The configuration with --precision auto settled: that which the run was begun with, else the faster one here.
+
+    All processes have that of the first. Raises TrainingError for a damaged checkpoint.
+    """
+    if c.precision != "auto":
+        return c
+    begun = Path(c.out) / checkpoint.NAME
+    if begun.exists():
+        precision = checkpoint.load(begun, type(c))["config"].precision
+    else:
+        precision = faster_precision(device)
+    return dataclasses.replace(c, precision=parallel.of_the_first(precision))
+
+
+def introduce(c: RunConfig, pictures: Pictures, training: int, device: torch.device) -> None:
+    """Says what a training is about to learn from, and how, so that a surprise shows before the hours pass."""
     channels, size = pictures.images.shape[1:3]
     classes = f" in {len(pictures.classes)} classes" if pictures.classes else ""
     kind = f"{size} x {size} pixels, {'grey' if channels == 1 else 'colour'}"
     where = ", read from a file as they are needed" if isinstance(pictures.images, Mapped) else ""
+    slower = 1 / speed_of_bf16(device) if c.precision == "bf16" else 0.0
+    regret = f", though fp32 would be {slower:.1f} times as fast here" if slower > WORTH_IT else ""
     print(
         f"{pictures.facts['name']}: {len(pictures):,} pictures{classes}, {kind}{where}; ",
-        f"training on {training:,} of them, on {describe(device)}.",
+        f"training on {training:,} of them, on {describe(device)}, in {c.precision}{regret}.",
         sep="",
         flush=True,
     )
 
 
 def autocast(c: RunConfig, device: torch.device) -> contextlib.AbstractContextManager:
+    """What a network is called within; what was not settled is fp32, which is the same everywhere."""
     return torch.autocast(device.type, torch.bfloat16, enabled=c.precision == "bf16")
 
 

@@ -24,7 +24,7 @@ from dcgan.lessons import Lessons, form, load_generators, make_fakes, some_of, s
 from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import fit, looks, to_images
-from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, train
+from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, settle_precision, train
 from dcgan.watch import Patience
 from export.resave import resave
 
@@ -97,9 +97,9 @@ def train_dcnn(c: DcnnConfig) -> None:
         raise TrainingError("train_dcnn trains in one process: start it with python, not with torchrun.")
     device = pick_device(c.device)
     pictures = load(c)
-    c = resolve(c, pictures)
+    c = settle_precision(resolve(c, pictures), device)
     training, validation = split(pictures, c)
-    introduce(pictures, len(training), device)
+    introduce(c, pictures, len(training), device)
     generators = load_generators(c.gan, c)
     networks = [G for G, _ in generators]
     measured = len(validation) > 0

@@ -19,7 +19,7 @@ from dcgan.game import Batch, Game
 from dcgan.metrics import Moments, frechet_distance
 from dcgan.parallel import is_first
 from dcgan.pixels import PixelGenerator
-from dcgan.run import Run, introduce, main, pick_device, train
+from dcgan.run import Run, introduce, main, pick_device, settle_precision, train
 from dcgan.watch import Best, alarms, diversity
 from export.latents import label_of_seed, latents
 from export.pictures import columns_of, sheet
@@ -89,14 +89,14 @@ def train_gan(c: GanConfig) -> None:
     check(c)
     device = pick_device(c.device)
     pictures = load(c)
-    c = resolve(c, pictures)
+    c = settle_precision(resolve(c, pictures), device)
     data = pictures.facts | {"classes": list(pictures.classes) if c.conditional else []}
     training, held_back = hold_out(pictures, c.validation)
     if c.augment == "adaptive" and not len(held_back):
         raise TrainingError(
             f"--validation {c.validation:g} holds no picture back, and --augment adaptive watches them."
         )
-    introduce(pictures, len(training), device)
+    introduce(c, pictures, len(training), device)
     distance = distance_to(held_back, c, device) if is_first() else None
     game = make_game(c, training, held_back, device)
     best = Best(game.G_ema)

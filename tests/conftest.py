@@ -20,6 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 16
+EVERYWHERE = ["--device", "cpu", "--precision", "fp32"]  # the same arithmetic, whatever the machine could do
 ERRORS = {"clean": {"false_alarms": 0.01, "misses": 0.02}, "degraded": {"false_alarms": 0.03, "misses": 0.04}}
 # Of the careful toy DCNN; slope and bias leave its logits as they are.
 BANDS = {"unsure_band": [0.55, 0.65], "resaved_band": [0.58, 0.62]}
@@ -64,7 +65,7 @@ def gan_run(toy_pictures, tmp_path_factory) -> Path:
     from dcgan import train_gan
 
     run = tmp_path_factory.mktemp("runs") / "gan"
-    toy = ["--latent-dim", "8", "--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", "--device", "cpu"]
+    toy = ["--latent-dim", "8", "--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", *EVERYWHERE]
     train_gan.cli(["--data", str(toy_pictures), "--licence", "CC0-1.0", "--out", str(run), *toy])
     return run
 
@@ -75,7 +76,7 @@ def dcnn_run(toy_pictures, gan_run, tmp_path_factory) -> Path:
     from dcgan import train_dcnn
 
     run = tmp_path_factory.mktemp("runs") / "dcnn"
-    toy = ["--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", "--device", "cpu"]
+    toy = ["--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", *EVERYWHERE]
     data = ["--data", str(toy_pictures), "--licence", "CC0-1.0"]
     train_dcnn.cli([*data, "--gan", str(gan_run), "--out", str(run), *toy])
     return run

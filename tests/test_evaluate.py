@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from conftest import EVERYWHERE
 from drawing import noise, save_all
 from PIL import Image
 
@@ -73,7 +74,7 @@ def test_a_run_and_its_bundle_have_the_same_figures(
 def test_a_dcnn_is_asked_about_generators_that_it_has_not_met(dcnn_run, gan_run, toy_pictures, tmp_path, capsys):
     run = shutil.copytree(dcnn_run, tmp_path / "dcnn")
     stranger = tmp_path / "stranger"
-    toy = ["--latent-dim", "8", "--width", "4", "--batch", "16", "--steps", "2", "--tick", "2", "--device", "cpu"]
+    toy = ["--latent-dim", "8", "--width", "4", "--batch", "16", "--steps", "2", "--tick", "2", *EVERYWHERE]
     train_gan.cli(["--data", str(toy_pictures), "--out", str(stranger), "--seed", "5", *toy])
     capsys.readouterr()
     rows = {row["metric"]: row for row in lines_of(capsys, run, "--held-out", stranger, "--n", "40")}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import EVERYWHERE
 from drawing import dark_and_light
 from processes import one_thread  # noqa: F401 - a fixture
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture
 def options(tmp_path) -> list[str]:
     folder = dark_and_light(tmp_path / "shades", each=50)
-    toy = ["--width", "2", "--batch", "16", "--steps", "6", "--tick", "3", "--device", "cpu"]
+    toy = ["--width", "2", "--batch", "16", "--steps", "6", "--tick", "3", *EVERYWHERE]
     return ["--data", str(folder), "--out", str(tmp_path / "run"), *toy]
 
 

@@ -7,7 +7,16 @@ from dcgan.config import PRESETS, GanConfig
 from dcgan.game import WATCH_EVERY, Game
 
 CPU = torch.device("cpu")
-TOY = {"image_size": 8, "channels": 1, "width": 2, "latent_dim": 3, "batch": 6, "device": "cpu", "out": "run"}
+TOY = {
+    "image_size": 8,
+    "channels": 1,
+    "width": 2,
+    "latent_dim": 3,
+    "batch": 6,
+    "device": "cpu",
+    "precision": "fp32",
+    "out": "run",
+}
 
 
 class Counted:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from conftest import free_port
+from conftest import EVERYWHERE, free_port
 from drawing import dark_and_light
 from processes import one_thread, start_child  # noqa: F401 - a fixture
 from torch import nn
@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
 ]
-TOY = ["--width", "4", "--latent-dim", "5", "--batch", "16", "--image-size", "16", "--device", "cpu"]
+TOY = ["--width", "4", "--latent-dim", "5", "--batch", "16", "--image-size", "16", *EVERYWHERE]
 
 
 @pytest.fixture(scope="module")

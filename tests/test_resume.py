@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import EVERYWHERE
 from drawing import dark_and_light
 from processes import run_module, start_child
 
 from dcgan import checkpoint, train_dcnn, train_gan
 
 KILLS = 10
-COMMON = ["--width", "2", "--batch", "8", "--tick", "2", "--image-size", "16", "--seed", "3", "--device", "cpu"]
+COMMON = ["--width", "2", "--batch", "8", "--tick", "2", "--image-size", "16", "--seed", "3", *EVERYWHERE]
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 

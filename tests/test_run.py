@@ -24,12 +24,21 @@ from torch import nn
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, GanConfig, TrainingError
-from dcgan.run import Run, pick_device, train
+from dcgan.run import Run, pick_device, speed_of_bf16, train
 from dcgan.train_dcnn import train_dcnn
 from dcgan.train_gan import cli, train_gan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-TOY = {"width": 2, "latent_dim": 4, "batch": 8, "steps": 4, "tick": 2, "image_size": 8, "device": "cpu"}
+TOY = {
+    "width": 2,
+    "latent_dim": 4,
+    "batch": 8,
+    "steps": 4,
+    "tick": 2,
+    "image_size": 8,
+    "device": "cpu",
+    "precision": "fp32",
+}
 
 
 @pytest.fixture(scope="module")
@@ -479,6 +488,31 @@ def test_what_cannot_be_compiled_is_a_sentence(toy, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(TrainingError, match=r"needs a C\+\+ compiler, and there is no no-such-compiler here"):
         train_gan(changed(toy, compile=True))
+
+
+@pytest.mark.parametrize(("speed", "faster"), [(1.9, "bf16"), (1.1, "fp32"), (0.1, "fp32")])
+def test_the_faster_precision_is_taken(toy, monkeypatch, capsys, speed, faster):
+    monkeypatch.setattr("dcgan.run.speed_of_bf16", lambda device: speed)
+    train_gan(changed(toy, precision="auto"))
+    assert checkpoint.load(toy.out)["config"].precision == faster
+    assert f", in {faster}.\n" in capsys.readouterr().out
+
+
+def test_a_run_keeps_the_precision_that_it_was_begun_with(toy, monkeypatch, capsys):
+    monkeypatch.setattr("dcgan.run.speed_of_bf16", lambda device: 1.9)
+    train_gan(changed(toy, precision="auto"))
+    monkeypatch.setattr("dcgan.run.speed_of_bf16", lambda device: 0.1)
+    train_gan(changed(toy, precision="auto", steps=6))
+    assert checkpoint.load(toy.out)["config"].precision == "bf16"
+    assert ", in bf16, though fp32 would be 10.0 times as fast here.\n" in capsys.readouterr().out
+
+
+def test_the_speed_of_bf16_is_measured_without_drawing_random_numbers():
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    assert 0.01 < speed_of_bf16.__wrapped__(torch.device("cpu")) < 100
+    assert torch.rand(1) == expected
 
 
 def test_bf16_trains_too(toy):

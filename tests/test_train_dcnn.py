@@ -21,7 +21,7 @@ from dcgan.train_dcnn import learning_rate, predict, resolve, size_of_weights, t
 from dcgan.train_gan import train_gan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-TOY = {"width": 4, "batch": 16, "steps": 4, "tick": 2, "image_size": 16, "device": "cpu"}
+TOY = {"width": 4, "batch": 16, "steps": 4, "tick": 2, "image_size": 16, "device": "cpu", "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")

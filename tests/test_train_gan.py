@@ -22,7 +22,7 @@ from dcgan.train_gan import GRID_SEEDS, cli, draw, resolve, train_gan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
-TOY = {"width": 4, "latent_dim": 4, "batch": 16, "steps": 4, "tick": 2, "device": "cpu"}
+TOY = {"width": 4, "latent_dim": 4, "batch": 16, "steps": 4, "tick": 2, "device": "cpu", "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")
