@@ -32,6 +32,7 @@ from dcgan.players import (
     draw,
     draw_evenly,
     labels_like,
+    load_generator,
     onnx_player,
     seeds_of,
     torch_player,
@@ -186,15 +187,15 @@ class Evaluation:
 
     def known(self, state: dict) -> dict[str, list[Player]]:
         """Those that a DCNN has learnt from, where they were then or where --known says that they are now."""
-        sha256s, runs = state["data"].get("fakes", []), self.o.known or state["config"].gan
-        generators = [checkpoint.load(run, GanConfig) for run in runs]
-        for run, generator in zip(runs, generators, strict=True):
-            if self.o.known and generator["sha256"] not in sha256s:
+        sha256s, places = state["data"].get("fakes", []), self.o.known or state["config"].gan
+        generators = [load_generator(place) for place in places]
+        for place, (_, sha256) in zip(places, generators, strict=True):
+            if self.o.known and sha256 not in sha256s:
                 raise TrainingError(
-                    f"--known {run}: the DCNN has learnt from another generator, or another step of it."
+                    f"--known {place}: the DCNN has learnt from another generator, or another step of it."
                 )
-        whose = verdicts.KNOWN if len(runs) >= len(sha256s) else f"{len(runs)} of {len(sha256s)} of {verdicts.KNOWN}"
-        return {whose: [torch_player(generator) for generator in generators]} if runs else {}
+        some = f"{len(places)} of {len(sha256s)} of " if len(places) < len(sha256s) else ""
+        return {some + verdicts.KNOWN: [generator for generator, _ in generators]} if places else {}
 
     def others(self) -> dict[str, Pictures]:
         """The pictures of --unlike, by name."""
@@ -205,13 +206,13 @@ class Evaluation:
     def held_out(self, like: Pictures, known: set[str]) -> dict[str, list[Player]]:
         """The generators of --held-out, of pictures like these. Raises TrainingError for one that is known (sha256)."""
         players = []
-        for run in self.o.held_out:
-            state = checkpoint.load(run, GanConfig)
-            if state["sha256"] in known:
-                raise TrainingError(f"--held-out {run}: the DCNN has learnt from this generator.")
-            if (size := state["config"].image_size) != (needed := like.images.shape[2]):
-                raise TrainingError(f"--held-out {run} draws pictures of {size} pixels a side; {needed} are needed.")
-            players.append(torch_player(state))
+        for place in self.o.held_out:
+            generator, sha256 = load_generator(place)
+            if sha256 in known:
+                raise TrainingError(f"--held-out {place}: the DCNN has learnt from this generator.")
+            if (size := generator.image_size) != (needed := like.images.shape[2]):
+                raise TrainingError(f"--held-out {place} draws pictures of {size} pixels a side; {needed} are needed.")
+            players.append(generator)
         return {verdicts.HELD_OUT: players} if players else {}
 
     def show(self, found: Verdicts) -> None:
@@ -231,7 +232,8 @@ class Evaluation:
         for of, model in (("dcnn", bundle.dcnn if bundle.has("dcnn") else None), ("referee", referee)):
             if model is not None:
                 unseen = load_unseen(self.real(config_of(model, data)))
-                fakes_of = ({verdicts.BUNDLED: players} if players else {}) | self.held_out(unseen, set())
+                fakes_of = {verdicts.BUNDLED: players} if players else {}
+                fakes_of |= self.held_out(unseen, set(model.facts.get("learnt_from", [])))
                 found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, self.others(), self.o.n or JUDGED)
                 self.show(found)
                 rows += found.rows
@@ -339,7 +341,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         type=Path,
         metavar="RUN",
-        help="of a DCNN with --gan: runs of train_gan that it has not learnt from, whose fakes it judges as well",
+        help="of a DCNN with --gan: runs of train_gan, or bundles, that it has not learnt from, to be judged as well",
     )
     parser.add_argument(
         "--known",
@@ -347,8 +349,8 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         type=Path,
         metavar="RUN",
-        help="of a DCNN with --gan: where the runs that it has learnt from are now, or those of them that are still "
-        "there (default: where they were)",
+        help="of a DCNN with --gan: where the runs, or bundles, that it has learnt from are now, or those of them that "
+        "are still there (default: where they were)",
     )
     parser.add_argument(
         "--unlike",

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcgan import checkpoint
-from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
+from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Batches, Pictures, hold_out
 from dcgan.degrade import augment, degrade, softeners, worn_copies
 from dcgan.pixels import to_images
-from dcgan.train_gan import FIRST_SEED, draw
+from dcgan.players import Player, draw, form, load_generator, seeds_of, share_out
+from export.latents import label_of_seed
 
 MOST_FAKES = 200_000  # kept in memory, however many the real pictures are; and as many re-encoded ones of each kind
 
@@ -28,37 +28,26 @@ def split(pictures: Pictures, c: DcnnConfig) -> tuple[Pictures, Pictures]:
     return pictures[torch.from_numpy(np.sort(np.concatenate(parts)))], pictures[held_back]
 
 
-def load_generators(runs: tuple[str, ...], c: DcnnConfig) -> list[tuple[torch.nn.Module, str]]:
-    """The averaged generators of GAN runs, each with the sha256 of its checkpoint. Raises TrainingError."""
+def load_generators(places: tuple[str, ...], c: DcnnConfig, device: torch.device) -> list[tuple[Player, str]]:
+    """The generators of runs and bundles, each with the sha256 of its checkpoint. Raises TrainingError."""
     generators = []
-    for run in runs:
-        state = checkpoint.load(run, GanConfig)
-        if (state["config"].image_size, state["config"].channels) != (c.image_size, c.channels):
-            raise TrainingError(f"--gan {run} draws pictures of {form(state['config'])}; {form(c)} is needed.")
-        generators.append((checkpoint.network_of(state).requires_grad_(False), state["sha256"]))
+    for place in places:
+        generator, sha256 = load_generator(place, device)
+        if form(generator) != form(c):
+            raise TrainingError(f"--gan {place} draws pictures of {form(generator)}; {form(c)} is needed.")
+        generators.append((generator, sha256))
     return generators
 
 
-def form(c: RunConfig) -> str:
-    return f"{c.image_size} x {c.image_size} in {'grey' if c.channels == 1 else 'colour'}"
-
-
-def make_fakes(generators: list[torch.nn.Module], n: int, part: str, device: torch.device) -> Tensor:
-    """n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S on the CPU."""
-    n, fakes = min(n, MOST_FAKES), []
-    for G, each in zip(generators, share_out(n, len(generators)), strict=True):
-        G = G.to(device)
-        for start in range(0, each, 500):
-            seeds = np.arange(FIRST_SEED[part] + start, FIRST_SEED[part] + min(start + 500, each))
-            pixels = torch.from_numpy(draw(G, seeds, G.classes, device))
-            fakes.append(pixels.permute(0, 3, 1, 2)[:, : G.channels].contiguous())
-        G.cpu()
+def make_fakes(generators: list[Player], n: int, part: str) -> Tensor:
+    """n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S."""
+    fakes = []
+    for generator, each in zip(generators, share_out(min(n, MOST_FAKES), len(generators)), strict=True):
+        seeds = seeds_of(part, each)
+        label = label_of_seed(seeds, max(1, len(generator.classes)))
+        for pixels in draw(generator, seeds, label):
+            fakes.append(torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, : generator.channels].contiguous())
     return torch.cat(fakes)
-
-
-def share_out(n: int, among: int) -> list[int]:
-    """n things among so many, as evenly as can be."""
-    return [n // among + (i < n % among) for i in range(among)]
 
 
 def some_of(n: int, most: int) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+CPU = torch.device("cpu")
 # Luma of ITU-R BT.601 in 256ths: exact in floats, so that grey pictures (R = G = B) keep their exact levels.
 LUMA = (77 / 256, 150 / 256, 29 / 256)
 TINY = 1e-12  # instead of the difference of two equal quantiles
@@ -62,14 +63,15 @@ def to_levels(images: Tensor) -> Tensor:
     return (images * 127.5 + 128).clamp(0, 255).to(torch.uint8)
 
 
-def on_arrays(module: nn.Module) -> Callable[..., dict[str, np.ndarray]]:
-    """A pixel module as a call on arrays that gives arrays by name, as an exported file is one."""
-    module.eval()
+def on_arrays(module: nn.Module, device: torch.device = CPU) -> Callable[..., dict[str, np.ndarray]]:
+    """A pixel module, moved to the device, as a call from arrays to arrays by name, as an exported file is one."""
+    module.eval().to(device)
 
     def call(*arrays: np.ndarray) -> dict[str, np.ndarray]:
         with torch.no_grad():
-            out = module(*(torch.tensor(array) for array in arrays))
-        return {name: value.numpy() for name, value in (out if isinstance(out, dict) else {"pixels": out}).items()}
+            out = module(*(torch.tensor(array, device=device) for array in arrays))
+        named = out if isinstance(out, dict) else {"pixels": out}
+        return {name: value.cpu().numpy() for name, value in named.items()}
 
     return call
 

@@ -3,20 +3,20 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from dcgan import checkpoint
-from dcgan.config import GanConfig
+from dcgan.config import GanConfig, RunConfig, TrainingError
 from dcgan.data import Pictures
 from dcgan.eyes import BATCH
-from dcgan.lessons import share_out
-from dcgan.pixels import PixelDCNN, PixelGenerator, on_arrays
+from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays
 from dcgan.train_gan import FIRST_SEED
 from dcgan.typical import ATYPICAL_BELOW
 from export.latents import latents
-from export.runtime import DCNN, Generator, Limits
+from export.runtime import DCNN, MANIFEST, Generator, Limits, ModelError
 
 NO_LIMITS = Limits()
 
@@ -27,18 +27,20 @@ class Player:
 
     call: Callable[..., dict[str, np.ndarray]]
     image_size: int
+    channels: int
     classes: list[str]
     latent_dim: int = 0
     limits: Limits = NO_LIMITS  # where a DCNN's numbers become words
 
 
-def torch_player(state: dict) -> Player:
+def torch_player(state: dict, device: torch.device = CPU) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
     c, network = state["config"], checkpoint.network_of(state)
     is_generator = isinstance(c, GanConfig)
     module = PixelGenerator(network) if is_generator else PixelDCNN(network, state.get("known"))
     latent_dim = c.latent_dim if is_generator else 0
-    return Player(on_arrays(module), c.image_size, state["data"]["classes"], latent_dim, limits_of(state))
+    call, classes = on_arrays(module, device), state["data"]["classes"]
+    return Player(call, c.image_size, c.channels, classes, latent_dim, limits_of(state))
 
 
 def limits_of(state: dict) -> Limits:
@@ -51,10 +53,28 @@ def limits_of(state: dict) -> Limits:
 
 def onnx_player(model: DCNN | Generator) -> Player:
     """The network of an exported file."""
+    form = (model.image_size, model.facts["channels"], model.classes)
     if isinstance(model, DCNN):
-        return Player(model, model.image_size, model.classes, limits=model.limits)
-    latent_dim = model.facts["latent_dim"]
-    return Player(lambda *arrays: {"pixels": model(*arrays)}, model.image_size, model.classes, latent_dim)
+        return Player(model, *form, limits=model.limits)
+    return Player(lambda *arrays: {"pixels": model(*arrays)}, *form, model.facts["latent_dim"])
+
+
+def load_generator(place: str | Path, device: torch.device = CPU) -> tuple[Player, str]:
+    """The generator of a run or of a bundle, and the sha256 of the checkpoint that it was. Raises TrainingError."""
+    if (Path(place) / MANIFEST).is_file():
+        try:
+            generator = Generator(place)
+        except ModelError as error:
+            raise TrainingError(str(error)) from error
+        return onnx_player(generator), generator.facts["checkpoint_sha256"]
+    state = checkpoint.load(place, GanConfig)
+    return torch_player(state, device), state["sha256"]
+
+
+def form(pictures: RunConfig | Player) -> str:
+    """What kind of pictures: "32 x 32 in colour"."""
+    size = pictures.image_size
+    return f"{size} x {size} in {'grey' if pictures.channels == 1 else 'colour'}"
 
 
 # --- their fakes --------------------------------------------------------------------------------------------------
@@ -95,6 +115,11 @@ def as_pictures(generator: Player, like: Pictures) -> Pictures:
         fakes = torch.from_numpy(pixels).permute(0, 3, 1, 2)
         images[i * BATCH : i * BATCH + len(fakes)] = fakes[:, : images.shape[1]]
     return dataclasses.replace(like, images=images)
+
+
+def share_out(n: int, among: int) -> list[int]:
+    """n things among so many, as evenly as can be."""
+    return [n // among + (i < n % among) for i in range(among)]
 
 
 def draw_evenly(generators: list[Player], n: int) -> np.ndarray:

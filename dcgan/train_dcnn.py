@@ -20,10 +20,11 @@ from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parse
 from dcgan.data import Pictures, load
 from dcgan.degrade import worn_copies
 from dcgan.folds import cross_validate
-from dcgan.lessons import Lessons, form, load_generators, make_fakes, some_of, split
+from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import fit, looks, to_images
+from dcgan.players import form
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, settle_precision, train
 from dcgan.watch import Patience
 from export.resave import resave
@@ -100,11 +101,11 @@ def train_dcnn(c: DcnnConfig) -> None:
     c = settle_precision(resolve(c, pictures), device)
     training, validation = split(pictures, c)
     introduce(c, pictures, len(training), device)
-    generators = load_generators(c.gan, c)
-    networks = [G for G, _ in generators]
+    generators = load_generators(c.gan, c, device)
+    drawers = [generator for generator, _ in generators]
     measured = len(validation) > 0
-    fakes = make_fakes(networks, len(training), "train", device) if c.gan else None
-    unseen = make_fakes(networks, len(validation), "validation", device) if c.gan and measured else None
+    fakes = make_fakes(drawers, len(training), "train") if c.gan else None
+    unseen = make_fakes(drawers, len(validation), "validation") if c.gan and measured else None
     lessons = Lessons(c, training, fakes, device)
     teacher, wisdom = load_teacher(c, pictures.classes, device)
     strangers, unlike = load_strangers(c)

@@ -51,6 +51,7 @@ def write_card(
         measured(metrics),
         "## Made",
         *[made_sentence(file, f) for file, f in facts.items() if file != "critic.onnx"],
+        UNMET if is_unmet(facts) else "",
         table(
             ("file", "checkpoint", "step", "real pictures shown", "seconds", "on", "torch", "date", "settings"),
             [made_row(*f) for f in facts.items()],
@@ -159,6 +160,20 @@ def made_sentence(file: str, facts: dict) -> str:
     return (
         f"`{file}` learnt for {took if seconds >= 120 else f'{seconds:.0f} seconds'} on {facts['made']['device']}, "
         f"from {facts['images']:,} real pictures ({facts['images'] / n:.1f} epochs of {n:,}).{chosen}{shown}"
+    )
+
+
+UNMET = (
+    "`dcnn.onnx` has not learnt from the `generator.onnx` beside it, or from an earlier step of it: it may be less "
+    "sure of its pictures than of others."
+)
+
+
+def is_unmet(facts: dict[str, dict]) -> bool:
+    """Whether the DCNN of a bundle is known not to have learnt from its generator, as that is now."""
+    dcnn, generator = facts.get("dcnn.onnx", {}), facts.get("generator.onnx")
+    return generator is not None and generator["checkpoint_sha256"] not in dcnn.get(
+        "learnt_from", [generator["checkpoint_sha256"]]
     )
 
 

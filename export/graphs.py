@@ -139,6 +139,7 @@ def dcnn_graphs(state: dict, c: DcnnConfig, facts: dict) -> dict[str, Graph]:
         "kind": "dcnn",
         "inputs": {"pixels": "uint8 [batch, height, width, 3], RGB, 0 to 255"},
         "outputs": {name: says[name] for name in outputs},
+        **({"learnt_from": state["data"]["fakes"]} if c.gan else {}),  # checkpoint_sha256 of generators
         **what_to_trust(state),
     }
     name = "dcnn.onnx" if c.gan else "referee.onnx"

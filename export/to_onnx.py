@@ -32,7 +32,7 @@ from dcgan import checkpoint
 from dcgan.config import TrainingError
 from dcgan.train_gan import GRID_SEEDS
 from export import progress
-from export.card import write_card
+from export.card import UNMET, is_unmet, write_card
 from export.graphs import FORMAT, ExportError, Graph, graphs_of, halve, named
 from export.neighbours import INDEX, PICTURES, Neighbours
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
@@ -201,6 +201,8 @@ def export(
     facts = {name: facts[name] for name in MODELS if name in facts}
     metrics.sort(key=lambda row: [*MODELS].index(f"{row['of']}.onnx"))
     check_together(facts | ({INDEX: index_facts} if index_facts else {}))
+    if is_unmet(facts):
+        print(f"{UNMET.replace('`', '')} Train it with --gan {out}, for example, to mend that.", file=sys.stderr)
     sheet = None
     if "generator.onnx" in kept:
         sheet, film = pictures_of(out)

@@ -94,6 +94,17 @@ def test_a_dcnn_is_asked_about_generators_that_it_has_not_met(dcnn_run, gan_run,
     assert f"--held-out {gan_run}: the DCNN has learnt from this generator." in message
 
 
+def test_generators_of_bundles_are_known_or_held_out_too(dcnn_run, gan_run, toy_bundle, toy_pictures, tmp_path, capsys):
+    run = shutil.copytree(dcnn_run, tmp_path / "dcnn")
+    shown = ("--n", "40", "--data", toy_pictures)
+    of_run = {row["metric"]: row["value"] for row in lines_of(capsys, run, "--known", gan_run, *shown)}
+    of_bundle = {row["metric"]: row["value"] for row in lines_of(capsys, run, "--known", toy_bundle, *shown)}
+    assert of_bundle == pytest.approx(of_run, abs=0.01)
+    for judge in (run, toy_bundle):
+        message = refused(capsys, judge, "--held-out", toy_bundle, *shown)
+        assert f"--held-out {toy_bundle}: the DCNN has learnt from this generator." in message
+
+
 def test_a_dcnn_is_asked_about_what_it_knows_wherever_that_is_now(dcnn_run, gan_run, toy_pictures, tmp_path, capsys):
     run, moved = shutil.copytree(dcnn_run, tmp_path / "dcnn"), shutil.copytree(gan_run, tmp_path / "moved")
     others = tmp_path / "others"

@@ -473,6 +473,20 @@ def test_the_card_tells_what_a_dcnn_was_shown_as_unlike_all_that_it_knows(carefu
     assert "It was shown as unlike all that it knows: 70 of stripes, 90 of spots." in card
 
 
+def test_a_dcnn_that_has_not_met_the_generator_beside_it_is_noticed(gan_run, dcnn_run, tmp_path, capsys):
+    own, later = tmp_path / "own", shutil.copytree(gan_run, tmp_path / "later")
+    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(own)])
+    sha256 = checkpoint.load(gan_run)["sha256"]
+    assert Bundle(own).dcnn.facts["learnt_from"] == [sha256] == [Bundle(own).generator.facts["checkpoint_sha256"]]
+    assert capsys.readouterr().err == ""
+    assert "has not learnt from" not in (own / "README.md").read_text()
+    state = torch.load(later / "checkpoint.pt", weights_only=True)
+    torch.save(state | {"step": state["step"] + 1}, later / "checkpoint.pt")
+    to_onnx.main([str(later), "--out", str(own), "--keep", "dcnn.onnx"])
+    assert "dcnn.onnx has not learnt from the generator.onnx beside it" in capsys.readouterr().err
+    assert "has not learnt from the `generator.onnx` beside it" in (own / "README.md").read_text()
+
+
 def test_a_model_can_be_left_out(gan_run, tmp_path, capsys):
     to_onnx.main([str(gan_run), "--without", "critic.onnx", "--out", str(tmp_path)])
     assert sorted(path.name for path in tmp_path.glob("*.onnx")) == ["generator.onnx"]

@@ -10,9 +10,11 @@ from processes import one_thread  # noqa: F401 - a fixture
 
 from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Pictures, load
-from dcgan.lessons import FIRST_SEED, Lessons, make_fakes, share_out, split
+from dcgan.lessons import Lessons, make_fakes, split
 from dcgan.models import Generator, HourglassGenerator
-from dcgan.train_gan import draw
+from dcgan.pixels import PixelGenerator, on_arrays
+from dcgan.players import Player, share_out
+from dcgan.train_gan import FIRST_SEED, draw
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -21,6 +23,11 @@ CPU = torch.device("cpu")
 def generator(channels: int = 3, classes: int = 0) -> Generator:
     torch.manual_seed(0)
     return Generator(16, 4, 2, channels, classes).requires_grad_(False)
+
+
+def drawer(G: torch.nn.Module) -> Player:
+    """The generator as lessons know it."""
+    return Player(on_arrays(PixelGenerator(G)), 16, G.channels, ["a"] * G.classes, G.latent_dim)
 
 
 # --- fakes --------------------------------------------------------------------------------------------------------
@@ -37,23 +44,23 @@ def test_fakes_of_training_choices_and_tests_never_share_a_seed():
 
 def test_fakes_are_the_pictures_of_their_seeds():
     G = generator(classes=3)
-    fakes = make_fakes([G], 7, "validation", CPU)
+    fakes = make_fakes([drawer(G)], 7, "validation")
     seeds = np.arange(7) + FIRST_SEED["validation"]
     assert (fakes.dtype, fakes.shape) == (torch.uint8, (7, 3, 16, 16))
     assert np.array_equal(fakes.permute(0, 2, 3, 1).numpy(), draw(G, seeds, 3, CPU))
-    assert not torch.equal(fakes, make_fakes([G], 7, "train", CPU))
+    assert not torch.equal(fakes, make_fakes([drawer(G)], 7, "train"))
 
 
 def test_every_generator_makes_as_many_fakes_and_of_its_own_channels():
     one, other = generator(channels=1), generator(channels=1)
     torch.nn.init.zeros_(other.layers[-2].weight)  # it draws nothing but grey
-    fakes = make_fakes([one, other], 10, "train", CPU)
+    fakes = make_fakes([drawer(one), drawer(other)], 10, "train")
     assert fakes.shape == (10, 1, 16, 16)
     assert ((fakes == 128).all((1, 2, 3))).tolist() == [False] * 5 + [True] * 5
 
 
 def test_more_fakes_than_are_drawn_at_once_are_all_different():
-    fakes = make_fakes([generator()], 1100, "train", CPU)
+    fakes = make_fakes([drawer(generator())], 1100, "train")
     assert len(torch.unique(fakes.flatten(1), dim=0)) == 1100
 
 
@@ -66,7 +73,7 @@ def test_generators_of_any_architecture_and_number_share_the_fakes_evenly():
         HourglassGenerator(16, 2, 3, classes=2),
     ]
     many = [G.requires_grad_(False) for G in kinds * 3]
-    fakes = make_fakes(many, 50, "train", CPU)
+    fakes = make_fakes([drawer(G) for G in many], 50, "train")
     assert fakes.shape == (50, 3, 16, 16)
     assert share_out(50, 12) == [5, 5] + [4] * 10
     own = draw(many[1].eval(), np.arange(5) + FIRST_SEED["train"], 3, CPU)
@@ -74,7 +81,7 @@ def test_generators_of_any_architecture_and_number_share_the_fakes_evenly():
 
 
 def test_fewer_fakes_than_generators_are_no_trouble():
-    assert len(make_fakes([generator(), generator(), generator()], 2, "validation", CPU)) == 2
+    assert len(make_fakes([drawer(generator())] * 3, 2, "validation")) == 2
 
 
 # --- parts of the pictures ----------------------------------------------------------------------------------------

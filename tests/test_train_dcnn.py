@@ -14,11 +14,14 @@ from processes import one_thread  # noqa: F401 - a fixture
 from dcgan import checkpoint, typical
 from dcgan.config import DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
-from dcgan.lessons import load_generators
+from dcgan.lessons import load_generators, make_fakes
 from dcgan.models import make_dcnn
-from dcgan.pixels import PixelDCNN, on_arrays
+from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays
+from dcgan.players import draw
 from dcgan.train_dcnn import learning_rate, predict, resolve, size_of_weights, train_dcnn
 from dcgan.train_gan import train_gan
+from export.latents import latents
+from export.to_onnx import export
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TOY = {"width": 4, "batch": 16, "steps": 4, "tick": 2, "image_size": 16, "device": "cpu", "precision": "fp32"}
@@ -131,11 +134,29 @@ def test_a_generator_that_is_not_there_is_a_sentence(shades, tmp_path):
 
 def test_the_averaged_generator_makes_the_fakes(gan):
     c = DcnnConfig(image_size=16, channels=3)
-    ((G, sha256),) = load_generators((gan,), c)
+    ((generator, sha256),) = load_generators((gan,), c, CPU)
     state = checkpoint.load(gan)
     assert sha256 == state["sha256"]
+    G, label = checkpoint.network_of(state), np.arange(5) % 2
     assert all(torch.equal(value, state["G_ema"][name]) for name, value in G.state_dict().items())
-    assert not any(p.requires_grad for p in G.parameters())
+    (drawn,) = draw(generator, range(5), label)
+    (expected,) = on_arrays(PixelGenerator(G))(latents(range(5), 4), label).values()
+    assert np.array_equal(drawn, expected)
+
+
+def test_the_generator_of_a_bundle_makes_the_same_fakes(shades, gan, tmp_path):
+    bundle = tmp_path / "bundle"
+    export([Path(gan)], bundle)
+    c = DcnnConfig(data=shades, out=str(tmp_path / "run"), gan=(str(bundle),), **TOY)
+    train_dcnn(c)
+    assert checkpoint.load(c.out)["data"]["fakes"] == [checkpoint.load(gan)["sha256"]]
+    one, other = (
+        make_fakes([load_generators((place,), resolve(c, load(c)), CPU)[0][0]], 30, "train") for place in (gan, bundle)
+    )
+    assert (one.int() - other.int()).abs().max() <= 1
+    (bundle / "generator.onnx").write_bytes(b"no model")
+    with pytest.raises(TrainingError, match=r"generator\.onnx"):
+        train_dcnn(c)
 
 
 def test_nothing_held_back_is_nothing_measured(shades, gan, tmp_path):
