@@ -6,6 +6,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Batches, Pictures, hold_out
@@ -41,12 +42,14 @@ def load_generators(places: tuple[str, ...], c: DcnnConfig, device: torch.device
 
 def make_fakes(generators: list[Player], n: int, part: str) -> Tensor:
     """n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S."""
-    fakes = []
-    for generator, each in zip(generators, share_out(min(n, MOST_FAKES), len(generators)), strict=True):
-        seeds = seeds_of(part, each)
-        label = label_of_seed(seeds, max(1, len(generator.classes)))
-        for pixels in draw(generator, seeds, label):
-            fakes.append(torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, : generator.channels].contiguous())
+    n, fakes = min(n, MOST_FAKES), []
+    with tqdm(total=n, desc="Drawing fakes", unit="picture", leave=False, disable=None) as bar:
+        for generator, each in zip(generators, share_out(n, len(generators)), strict=True):
+            seeds = seeds_of(part, each)
+            label = label_of_seed(seeds, max(1, len(generator.classes)))
+            for pixels in draw(generator, seeds, label):
+                fakes.append(torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, : generator.channels].contiguous())
+                bar.update(len(pixels))
     return torch.cat(fakes)
 
 

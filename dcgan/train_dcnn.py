@@ -7,11 +7,13 @@ alone. Without --gan it learns the classes only, and so serves as the referee of
 import copy
 import dataclasses
 import math
+import sys
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from dcgan import calibration, checkpoint, parallel, typical
 from dcgan.averages import average, weight_in_average
@@ -136,6 +138,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     def conclude() -> bool:
         if (calibrated and known) or not (measured and c.gan):
             return False
+        tqdm.write("The steps are done. Now its verdicts are calibrated, and it learns what it knows.", file=sys.stderr)
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         calibrated.update(calibrate(chosen, held_back, unseen, c))
         known.update(what_is_known(chosen, lessons, held_back, strangers, c))
