@@ -20,8 +20,8 @@ from drawing import dark_and_light
 from processes import one_thread, start_child  # noqa: F401 - a fixture
 from torch import nn
 
-from dcgan import checkpoint, parallel, train_dcnn, train_gan
-from dcgan.config import TrainingError
+from dcgan import checkpoint, parallel, run, train_dcnn, train_gan
+from dcgan.config import GanConfig, TrainingError
 from dcgan.parallel import GlobalBatchNorm2d, joined, normalise_globally
 from dcgan.run import main
 
@@ -117,6 +117,19 @@ def test_global_batchnorm_alone_and_in_evaluation_is_batchnorm():
     for training in (True, False):
         assert torch.equal(one.train(training)(images), other.train(training)(images))
     assert one.state_dict().keys() == other.state_dict().keys()
+
+
+def settle_apart(folder: Path) -> None:
+    """The precision of this process, where bf16 is faster for the first one alone."""
+    with joined():
+        run.speed_of_bf16 = lambda device: 2.0 if parallel.is_first() else 0.5
+        settled = run.settle_precision(GanConfig(out=str(folder / "run")), torch.device("cpu"))
+        (folder / f"{parallel.rank()}.txt").write_text(settled.precision)
+
+
+def test_all_processes_have_the_precision_of_the_first(tmp_path):
+    assert [status for status, _ in run_two(tmp_path, settle_apart, tmp_path)] == [0, 0]
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["bf16", "bf16"]
 
 
 # --- training -----------------------------------------------------------------------------------------------------
