@@ -29,6 +29,7 @@ from dcgan.config import RunConfig, TrainingError
 from dcgan.data import Pictures
 
 Losses = dict[str, Tensor]
+TIMED = ("cpu", "cuda")  # devices whose precisions are compared; Apple's is not known to do bf16 everywhere
 WORTH_IT = 1.2  # times as fast that another precision has to be
 
 
@@ -91,8 +92,7 @@ def speed_of_bf16(device: torch.device) -> float:
 
 def faster_precision(device: torch.device) -> str:
     """bf16 where it is clearly faster here, else fp32."""
-    tried = device.type in ("cpu", "cuda")  # Apple's is not known to do it at all
-    return "bf16" if tried and speed_of_bf16(device) > WORTH_IT else "fp32"
+    return "bf16" if device.type in TIMED and speed_of_bf16(device) > WORTH_IT else "fp32"
 
 
 def settle_precision(c: RunConfig, device: torch.device) -> RunConfig:
@@ -116,8 +116,8 @@ def introduce(c: RunConfig, pictures: Pictures, training: int, device: torch.dev
     classes = f" in {len(pictures.classes)} classes" if pictures.classes else ""
     kind = f"{size} x {size} pixels, {'grey' if channels == 1 else 'colour'}"
     where = ", read from a file as they are needed" if isinstance(pictures.images, Mapped) else ""
-    slower = 1 / speed_of_bf16(device) if c.precision == "bf16" else 0.0
-    regret = f", though fp32 would be {slower:.1f} times as fast here" if slower > WORTH_IT else ""
+    gain = 1 / speed_of_bf16(device) if c.precision == "bf16" and device.type in TIMED else 1.0
+    regret = f", though fp32 would be {gain:.1f} times as fast here" if gain > WORTH_IT else ""
     print(
         f"{pictures.facts['name']}: {len(pictures):,} pictures{classes}, {kind}{where}; ",
         f"training on {training:,} of them, on {describe(device)}, in {c.precision}{regret}.",
