@@ -126,18 +126,19 @@ def measure_dcnn(
         said = verdicts.judge_tiers(dcnn.call, real, fakes, dcnn.limits.threshold, unseen.images.shape[1])
         rows += verdicts.rows_of(of, said, name)
         rows += verdicts.answer_rows(of, dcnn.call, real, fakes, dcnn.limits, name)
-        rows.append(measure_evidence(of, dcnn, real, next(iter(fakes.values())), name))
+        rows.append(measure_evidence(of, dcnn, real, *next(iter(fakes.items())), name))
     if of == "dcnn" and others and dcnn.limits.atypical_below is not None:
         others = {each: as_pixels(sample(pictures, n)) for each, pictures in others.items()}
         rows += verdicts.typical_rows(of, dcnn.call, as_pixels(sample(unseen, n)), others, name)
     return Verdicts(rows, said, classes)
 
 
-def measure_evidence(of: str, dcnn: Player, real: np.ndarray, fakes: np.ndarray, name: str) -> dict:
+def measure_evidence(of: str, dcnn: Player, real: np.ndarray, whose: str, fakes: np.ndarray, name: str) -> dict:
     half = verdicts.PROBED // 2
     pixels = np.concatenate([real[:half], fakes[:half]])
     value = verdicts.deletion_ratio(dcnn.call, pixels, dcnn.limits.threshold)
-    return make_row(of, "deletion_ratio", value, len(pixels), f"{name}, and fakes")
+    metric = verdicts.metric_name("deletion_ratio", whose)
+    return make_row(of, metric, value, len(pixels), f"{name}, and fakes of {whose}")
 
 
 class Evaluation:

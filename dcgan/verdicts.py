@@ -159,7 +159,8 @@ def rows_of(of: str, said: dict[tuple[str, str], Said], name: str) -> list[dict]
         on = f"{name}, and fakes of {whose}" + ("" if tier == "clean" else f", after {tier}")
         for figure in IN_ROWS[tier == "clean" and whose != HELD_OUT]:
             more = {"interval": [rounded(x) for x in intervals[figure]]} if figure in intervals else {}
-            rows.append(make_row(of, metric_name(figure, tier, whose), figures[figure], judged.n, on, **more))
+            metric = metric_name(f"real_or_fake_{figure}", whose, tier)
+            rows.append(make_row(of, metric, figures[figure], judged.n, on, **more))
     return rows
 
 
@@ -168,9 +169,9 @@ BUNDLED = "the bundle's generator, of unused seeds"  # which it need not have le
 SUFFIXES = {HELD_OUT: "held_out", BUNDLED: "bundled"}
 
 
-def metric_name(figure: str, tier: str, whose: str) -> str:
-    """Such as real_or_fake_auc, or real_or_fake_auc_held_out_jpeg_60."""
-    parts = ["real_or_fake", figure, SUFFIXES.get(whose, ""), "" if tier == "clean" else tier.lower()]
+def metric_name(figure: str, whose: str, tier: str = "clean") -> str:
+    """Such as real_or_fake_auc, real_or_fake_auc_held_out_jpeg_60, or deletion_ratio_bundled."""
+    parts = [figure, SUFFIXES.get(whose, ""), "" if tier == "clean" else tier.lower()]
     return "_".join(part.replace(",", "").replace(" ", "_") for part in parts if part)
 
 
@@ -201,8 +202,8 @@ def answer_rows(of: str, judge: Judge, real: np.ndarray, fakes: dict[str, np.nda
         right = of_real.count(REAL) + of_fake.count(FAKE)
         sure = right + of_real.count(FAKE) + of_fake.count(REAL)
         n = len(of_real) + len(of_fake)
-        rows.append(make_row(of, metric_name("unsure", "clean", whose), 1 - sure / n, n, on))
-        rows.append(make_row(of, metric_name("right_if_sure", "clean", whose), right / max(1, sure), sure, on))
+        rows.append(make_row(of, metric_name("real_or_fake_unsure", whose), 1 - sure / n, n, on))
+        rows.append(make_row(of, metric_name("real_or_fake_right_if_sure", whose), right / max(1, sure), sure, on))
     return rows
 
 

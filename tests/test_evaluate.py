@@ -58,6 +58,7 @@ def test_a_run_and_its_bundle_have_the_same_figures(
     assert of_bundle["dcnn", "real_or_fake_auc_bundled"]["on"].endswith(
         "fakes of the bundle's generator, of unused seeds"
     )
+    assert of_bundle["dcnn", "deletion_ratio_bundled"]["n"] > 0
     of_bundle = {(of, metric.replace("_bundled", "")): row for (of, metric), row in of_bundle.items()}
     assert of_bundle.keys() == of_runs.keys()
     assert {metric for _, metric in of_runs} >= {"class_accuracy", "real_or_fake_auc", "recognised_as_asked"}
