@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},
     "dcgan/evaluate.py": {"numpy", "dcgan", "export.card", "export.runtime", *GROUND},
     "dcgan/verdicts.py": {"numpy", "PIL", "dcgan", "export.resave", "export.runtime", "export.verdict"},
-    "dcgan/train_dcnn.py": {"numpy", "torch", "dcgan", "export.resave"},
+    "dcgan/train_dcnn.py": {"numpy", "torch", "tqdm", "dcgan", "export.resave"},
     "dcgan/players.py": {"torch", "numpy", "dcgan", "export.runtime", *GROUND},
     "dcgan/*.py": {"torch", "numpy", "PIL", "filelock", "pooch", "tqdm", "dcgan", *GROUND},
 }
