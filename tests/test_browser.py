@@ -36,6 +36,10 @@ def is_elsewhere(address: str, page: str) -> bool:
     return not address.startswith((page, "data:", "blob:"))
 
 
+# As Chromium words it, before an answer has begun and while it is read.
+ABORTED = ("AbortError: signal is aborted", "AbortError: BodyStreamBuffer was aborted")
+
+
 @dataclass
 class Visit:
     """A browser's page, and everything it complained of."""
@@ -51,7 +55,7 @@ class Visit:
         self.page.on("request", lambda r: self.complaints.append(r.url) if is_elsewhere(r.url, url) else None)
 
     def hear(self, complaint: str, place: str) -> None:
-        self.left = self.left or complaint.startswith("AbortError: signal is aborted")
+        self.left = self.left or complaint.startswith(ABORTED)
         asked = "/upload_progress?" in place
         self.outrun = self.outrun or asked
         of_leaving = self.left and ("AbortError" in complaint or "Connection errored out" in complaint)
