@@ -236,8 +236,9 @@ def product_rate(dtype: torch.dtype, device: torch.device) -> float:
 
     Some processors take a minute for a product of 2048 in bf16, so it is begun with small ones.
     """
-    side, best, seconds = SIDE.get(device.type, 2048) // 16, 0.0, 0.0
-    while seconds < LONG and side < SIDE.get(device.type, 2048):
+    most, best, seconds = SIDE.get(device.type, 2048), 0.0, 0.0
+    side = most // 16
+    while seconds < LONG and side < most:
         side *= 2
         a = torch.rand(side, side, device=device).to(dtype)
         for _ in range(6):

@@ -171,10 +171,9 @@ UNMET = (
 
 def is_unmet(facts: dict[str, dict]) -> bool:
     """Whether the DCNN of a bundle is known not to have learnt from its generator, as that is now."""
-    dcnn, generator = facts.get("dcnn.onnx", {}), facts.get("generator.onnx")
-    return generator is not None and generator["checkpoint_sha256"] not in dcnn.get(
-        "learnt_from", [generator["checkpoint_sha256"]]
-    )
+    dcnn, generator = facts.get("dcnn.onnx", {}), facts.get("generator.onnx", {})
+    told = "learnt_from" in dcnn and "checkpoint_sha256" in generator  # older files do not tell
+    return told and generator["checkpoint_sha256"] not in dcnn["learnt_from"]
 
 
 def nearest(best: dict) -> str:
