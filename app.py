@@ -26,7 +26,7 @@ from ui.polyglot import Page, Speaking
 from ui.sheets import save, save_shown
 from ui.shelf import shelf
 from ui.texts import say
-from ui.widgets import MAX_FILE_BYTES, Footer, Saver, Switch
+from ui.widgets import MAX_FILE_BYTES, QUIET, Footer, Saver, Switch
 
 UI = Path(__file__).parent / "ui"
 HOUR = 3600  # seconds, after which a file that was uploaded or made is deleted
@@ -82,7 +82,7 @@ def lay_out() -> Page:
             accept_to_steer(each, tabs)
             accept_to_breed(each, tabs)
         for each in (sheet, between, total, bred):
-            each.save(save_shown, None, saver, api_visibility="private", show_progress="hidden")
+            each.save(save_shown, None, saver, **QUIET)
         gr.api(save, api_name="save")
     return page
 

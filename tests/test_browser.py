@@ -528,6 +528,41 @@ def choose_bundle(page, name: str) -> None:
     page.get_by_role("option", name=name).click()
 
 
+def chosen_bundle(page):
+    """The choice in the tab that is shown."""
+    return page.get_by_label("Bundle", exact=True).locator("visible=true")
+
+
+def test_a_tab_opens_with_the_bundle_that_was_chosen_last(mixed_visit):
+    page = mixed_visit.page
+    choose_bundle(page, "shapes")
+    page.get_by_role("button", name="Ask: real or fake?").wait_for(timeout=SEEN_SOON)
+    for tab, drawn in (  # what `plain`, without classes, would not show
+        ("Wander", "#grid >> text=/disc|cross/"),
+        ("Steer and mix", "#steered >> text=/disc|cross/"),
+        ("Breed", "#breeder >> text=/disc|cross/"),
+        ("Real or fake?", "#examples .caption >> text=fake"),
+        ("Models", "#bundle .name >> text=shapes"),
+    ):
+        open_tab(page, tab)
+        page.locator(drawn).first.wait_for(timeout=SEEN_SOON)
+        sync_api.expect(chosen_bundle(page)).to_have_value("shapes")
+    choose_bundle(page, "plain")
+    open_tab(page, "Game")
+    sync_api.expect(chosen_bundle(page)).to_have_value("plain")
+    open_tab(page, "Breed")  # which keeps what it has
+    sync_api.expect(chosen_bundle(page)).to_have_value("shapes")
+
+
+def test_an_address_names_the_bundle_of_all_tabs(mixed_visit, mixed_server):
+    page = mixed_visit.page
+    page.goto(f"{mixed_server.url}/?bundle=shapes&seed=3&count=2")
+    page.locator("#sheet .caption", has_text="seed 3").first.wait_for(timeout=SEEN_SOON)
+    open_tab(page, "Breed")
+    page.locator("#breeder .tile").first.wait_for(timeout=SEEN_SOON)
+    sync_api.expect(chosen_bundle(page)).to_have_value("shapes")
+
+
 def test_a_bundle_that_lacks_something_says_so(mixed_visit):
     page = mixed_visit.page
     assert "Not for commercial use" in page.locator("#sheet .notice").inner_text()

@@ -9,9 +9,7 @@ import numpy as np
 from export.pictures import PictureError
 from ui.sentences import speaks
 from ui.sheets import chosen
-from ui.widgets import Choice, Drawn, Footer, Picture, Sheet, png_url
-
-QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+from ui.widgets import QUIET, Choice, Drawn, Footer, Picture, Sheet, png_url
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from export import latents
 from export.latents import SEED_MAX, couples, pack
 from export.recipes import Recipe, RecipeError, latents_of, parse_share, recipes_of
 from export.runtime import Bundle, Generator
+from ui.choosing import begin, choose_bundle
 from ui.generate import class_asked, offer_classes
 from ui.sentences import speaks, whole
 from ui.sheets import EACH, SURPRISES, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, take
 from ui.texts import say
-from ui.widgets import Breeder, Choice, Count, Footer, Sheet, Steered
+from ui.widgets import QUIET, Breeder, Choice, Count, Footer, Sheet, Steered
 
 FOUNDERS = CHILDREN = 12
 MOST_PARENTS, MOST_CHILDREN, LAST_GENERATION = 12, 64, 9999
@@ -145,22 +146,21 @@ def build(footer: Footer) -> tuple[Breeder, Callable]:
     names = names_with("generator")
     gr.Markdown(say("breed.introduction"), elem_classes="hint")
     with gr.Row(elem_classes="breeding"):
-        bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1, min_width=150)
+        bundle = choose_bundle(names, min_width=150)
         label = Choice([(say("page.mixed"), EACH)], value=EACH, label=say("page.class"), min_width=150)
         spread = Count(0, 1, FIRST_SPREAD, step=0.05, label=say("breed.different"), min_width=170, buttons=[])
     view = Breeder(label=say("breed.tab"), actions=["more", "steer"], waiting=FOUNDERS, elem_id="breeder")
 
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    what = {"inputs": [bundle, label], "outputs": [view, footer]} | quiet
+    what = {"inputs": [bundle, label], "outputs": [view, footer]} | QUIET
     gr.api(breed, api_name="breed")
-    view.next(breed_picked, spread, [view, footer], **quiet)
+    view.next(breed_picked, spread, [view, footer], **QUIET)
     view.others(found_others, **what)
     label.input(found, **what)
-    for event in (bundle.input, view.begin):
-        event(offer_classes, [bundle, label], label, **quiet).then(found, **what)
+    for event in (bundle.input, begin(view, bundle).then):
+        event(offer_classes, [bundle, label], label, **QUIET).then(found, **what)
 
     def accept(sheet: Sheet | Steered, tabs: gr.Tabs) -> None:
         """Lets the pictures of a sheet be taken here."""
-        sheet.breed(breed_from_chosen, None, [tabs, bundle, label, view, footer], **quiet)
+        sheet.breed(breed_from_chosen, None, [tabs, bundle, label, view, footer], **QUIET)
 
     return view, accept

@@ -92,4 +92,5 @@ function makeReachable() {
 
 watch("value", render);
 render();
+if (!props.value) trigger("begin"); // the tab is shown for the first time
 new MutationObserver(makeReachable).observe(root.closest(".tabitem") ?? document.body, { childList: true, subtree: true });

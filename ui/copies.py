@@ -10,13 +10,14 @@ from export.neighbours import INDEX, NEXT, Found, Neighbours, has_index
 from export.pictures import PictureError
 from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
-from ui.asking import QUIET, Example, as_pictures, connect, example_at
+from ui.asking import Example, as_pictures, connect, example_at
+from ui.choosing import begin, choose_bundle
 from ui.evidence import enlarge
 from ui.sentences import speaks
 from ui.sheets import chosen, recipe_of
 from ui.shelf import licence_of, shelf, take
 from ui.texts import called, retold, say
-from ui.widgets import Choice, CopyView, Footer, Picture, Sheet, png_url
+from ui.widgets import QUIET, CopyView, Footer, Picture, Sheet, png_url
 
 EXAMPLES = 6  # of each kind
 SURE, RARE = 0.1, 1.0  # percent of the unseen real pictures: what is nearer than all but these is, or may be, a copy
@@ -180,7 +181,7 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
                 elem_id="compared",
                 alt_text=say("copies.alt"),
             )
-            bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1)
+            bundle = choose_bundle(names)
             examples = Sheet(
                 label=say("copies.examples"), detail=False, waiting=2 * EXAMPLES, elem_id="copy-examples", visible=some
             )
@@ -191,4 +192,4 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
     ask_after = connect(nearest, picture, bundle, examples, (answer, footer), show_examples, take_example)
     for sheet in sheets:
         ask_after(sheet.compare(take_chosen, None, [tabs, bundle, picture], **QUIET))
-    answer.begin(show_examples, bundle, examples, **QUIET)
+    begin(answer, bundle, picture).then(show_examples, bundle, examples, **QUIET)

@@ -21,13 +21,14 @@ from export import verdict
 from export.latents import SEED_MAX
 from export.runtime import Bundle, ModelError
 from export.verdict import FAKE, REAL
+from ui.choosing import begin, choose_bundle
 from ui.evidence import enlarge, paint
 from ui.reals import has_reals, real_pictures
 from ui.sentences import SENTENCES, GameError, speaks, whole
 from ui.sheets import chosen, ran
 from ui.shelf import names_with, notice_of, shelf, take
 from ui.texts import say
-from ui.widgets import Choice, Footer, Game, png_url
+from ui.widgets import QUIET, Footer, Game, png_url
 
 ROUNDS = 10
 SECRET = secrets.token_bytes(32)  # of this process; another one does not know its games
@@ -162,7 +163,7 @@ def as_shown(bundle: Bundle, game: str, round: int, pixels: np.ndarray) -> dict:
 # --- the page -----------------------------------------------------------------------------------------------------
 
 
-def begin(bundle: str | None) -> dict:
+def first_round(bundle: str | None) -> dict:
     """The first round of a new game, or why there is none."""
     try:
         shelved = take_playable(bundle)
@@ -188,15 +189,13 @@ def build(footer: Footer) -> None:
     """Lays out the tab."""
     names, first = names_with("generator"), (playable() or [None])[0]
     gr.Markdown(say("game.introduction"), elem_classes="hint")
-    many = len(names) > 1
-    bundle = Choice(names, value=first or names[0], label=say("page.bundle"), visible=many, elem_classes="narrow")
+    bundle = choose_bundle(names, first, elem_classes="narrow")
     view = Game(None if first else {"unable": say("game.nobody")}, label=say("game.tab"), elem_id="game")
 
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    lost = {"fn": lambda: {"unable": say("game.lost_game"), "again": True}, "outputs": view} | quiet
+    lost = {"fn": lambda: {"unable": say("game.lost_game"), "again": True}, "outputs": view} | QUIET
     gr.api(game_round, api_name="game_round")
     gr.api(game_answer, api_name="game_answer")
-    for event in (view.begin, view.again, bundle.input):
-        event(begin, bundle, view, **quiet)
-    view.next(next_round, None, view, **quiet).failure(**lost)
-    view.answer(answer_round, None, [view, footer], **quiet).failure(**lost)
+    for event in (begin(view, bundle).then, view.again, bundle.input):
+        event(first_round, bundle, view, **QUIET)
+    view.next(next_round, None, view, **QUIET).failure(**lost)
+    view.answer(answer_round, None, [view, footer], **QUIET).failure(**lost)

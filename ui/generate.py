@@ -9,11 +9,12 @@ from export.latents import SEED_MAX, SeedError, near, parse_seed
 from export.pictures import PictureError, read_recipe
 from export.recipes import Recipe, RecipeError, latents_of, parse_recipes, parse_share, recipes_of
 from export.runtime import Bundle, Generator
+from ui.choosing import choose_bundle
 from ui.sentences import SENTENCES, speaks, whole
 from ui.sheets import EACH, MOST, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, shelf, take
 from ui.texts import called, retold, say
-from ui.widgets import AS_THEY_ARE, Choice, Count, Footer, PictureFile, SentFile, Sheet
+from ui.widgets import AS_THEY_ARE, QUIET, Choice, Count, Footer, PictureFile, SentFile, Sheet
 
 FIRST_SEED, FIRST_COUNT = 1, 24  # what a visitor finds
 SPREAD = 0.3  # how far "more like this" goes: the same kind of thing, and not the same picture
@@ -278,14 +279,14 @@ def more_like_chosen(event: gr.EventData) -> tuple:
 
 def accept(sheet: Sheet, here: Sheet, tabs: gr.Tabs, footer: Footer) -> None:
     """Lets the pictures of a sheet be asked for others like them, which are shown `here`."""
-    sheet.more(more_like_chosen, None, [tabs, here, footer], api_visibility="private", show_progress="hidden")
+    sheet.more(more_like_chosen, None, [tabs, here, footer], **QUIET)
 
 
 def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
     """Lays out the tab; returns the sheet, whose `submit` event asks the other tab, and the choice of bundle."""
     names = names_with("generator")
     with gr.Row(elem_classes="controls"):
-        bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1, min_width=150)
+        bundle = choose_bundle(names, min_width=150)
         label = Choice([(say("page.mixed"), EACH)], value=EACH, label=say("page.class"), min_width=150)
         seed = gr.Textbox(
             str(FIRST_SEED),
@@ -305,15 +306,14 @@ def build(page: gr.Blocks, footer: Footer) -> tuple[Sheet, gr.Dropdown]:
 
     controls, shown = [bundle, label, seed, count, truncation], [sheet, footer]
     what = {"inputs": controls, "outputs": shown, "show_progress": "hidden"} | AS_THEY_ARE
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    again = {"fn": generate} | what | quiet
+    again = {"fn": generate} | what | QUIET
     gr.on([go.click, seed.submit, label.input], generate, **what, api_name="generate")
     gr.on([count.input, truncation.input], redraw, **what, api_visibility="private", trigger_mode="always_last")
-    dice.click(surprise, outputs=seed, **quiet).then(**again)
-    bundle.input(offer_classes, [bundle, label], label, **quiet).then(**again)
+    dice.click(surprise, outputs=seed, **QUIET).then(**again)
+    bundle.input(offer_classes, [bundle, label], label, **QUIET).then(**again)
     gr.api(more_like, api_name="more_like")
     file.upload(open_picture, [file, bundle], shown, api_name="open", show_progress="hidden").success(
-        controls_of, [file, bundle], controls, **quiet
+        controls_of, [file, bundle], controls, **QUIET
     )
-    page.load(open_page, None, [*controls, *shown], **quiet)
+    page.load(open_page, None, [*controls, *shown], **QUIET)
     return sheet, bundle

@@ -9,13 +9,14 @@ from export import verdict
 from export.pictures import PictureError, as_seen, read_picture
 from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
-from ui.asking import QUIET, Example, as_pictures, connect, example_at
+from ui.asking import Example, as_pictures, connect, example_at
+from ui.choosing import begin, choose_bundle
 from ui.evidence import enlarge, paint
 from ui.sentences import speaks
 from ui.sheets import chosen, ran, recipe_of
 from ui.shelf import example_files, names_with, some_have, take
 from ui.texts import called, listed, say, texts_of
-from ui.widgets import Choice, Footer, Picture, Sheet, VerdictView, png_url
+from ui.widgets import QUIET, Footer, Picture, Sheet, VerdictView, png_url
 
 EXAMPLES = 6  # of each kind
 
@@ -170,7 +171,7 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
                 elem_id="picture",
                 alt_text=say("judge.picture_alt"),
             )
-            bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1)
+            bundle = choose_bundle(names)
             examples = Sheet(label=say("judge.examples"), detail=False, waiting=6, elem_id="examples")
         with gr.Column(min_width=300, scale=5):
             unable = None if some_have("dcnn") else {"unable": say("judge.unable")}
@@ -178,4 +179,4 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
 
     ask_after = connect(judge, picture, bundle, examples, (answer, footer), show_examples, take_example)
     ask_after(gr.on([sheet.submit for sheet in sheets], take_generated, None, [tabs, bundle, picture], **QUIET))
-    page.load(show_examples, bundle, examples, **QUIET)
+    begin(answer, bundle, picture).then(show_examples, bundle, examples, **QUIET)

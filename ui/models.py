@@ -12,12 +12,13 @@ from PIL import Image, ImageSequence
 
 from export.pictures import PictureError
 from export.runtime import Bundle, forbids_commerce
+from ui.choosing import begin, choose_bundle
 from ui.sentences import speaks
 from ui.sheets import chosen
 from ui.shelf import address, facts_of, licence_of, offered_files, shelf, take
 from ui.texts import retold, say
 from ui.usage import snippets
-from ui.widgets import BundleView, Choice, png_url
+from ui.widgets import QUIET, BundleView, png_url
 
 
 def list_bundles() -> list[str]:
@@ -137,11 +138,11 @@ def build(page: gr.Blocks) -> None:
     """Lays out the tab."""
     names = list(shelf())
     gr.set_static_paths([path for bundle in shelf().values() for path in offered_files(bundle)])
-    bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1, elem_classes="narrow")
+    bundle = choose_bundle(names, elem_classes="narrow")
     view = BundleView(label=say("models.view"), elem_id="bundle")
     with gr.Accordion(say("models.card"), open=False):
         text = gr.Markdown(label=say("models.card"), elem_id="card", sanitize_html=True)
     gr.api(list_bundles, api_name="bundles")
     bundle.input(describe, bundle, [view, text], api_name="describe", show_progress="hidden")
-    page.load(describe, bundle, [view, text], api_visibility="private", show_progress="hidden")
-    view.frames(describe_with_frames, None, view, api_visibility="private", show_progress="hidden")
+    begin(view, bundle).then(describe, bundle, [view, text], **QUIET)
+    view.frames(describe_with_frames, None, view, **QUIET)

@@ -11,13 +11,14 @@ from export.latents import latents, mix, near, pack, parse_seeds, steer
 from export.neighbours import has_index
 from export.recipes import Recipe, RecipeError, latents_of, recipes_of
 from export.runtime import Bundle, Generator, ModelError
+from ui.choosing import begin, choose_bundle
 from ui.generate import class_asked
 from ui.sentences import speaks
 from ui.sheets import EACH, SURPRISES, as_entry, chosen, ran, recipe_of, sheet_of
 from ui.shelf import names_with, notice_of, take
 from ui.texts import say
 from ui.wander import offer_one_class
-from ui.widgets import AS_THEY_ARE, Choice, Count, Equation, Footer, Option, Sheet, Steered, png_url
+from ui.widgets import AS_THEY_ARE, QUIET, Choice, Count, Equation, Footer, Option, Sheet, Steered, png_url
 
 MOST_DIRECTIONS = 8
 FARTHEST = 4.0  # along a direction; 95 of 100 seeds lie within 2
@@ -233,7 +234,7 @@ def build(footer: Footer) -> tuple[Steered, Sheet, Callable]:
     gr.Markdown(say("steer.introduction"), elem_classes="hint")
     with gr.Row(elem_classes="steering"):
         with gr.Column(min_width=280):
-            bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1)
+            bundle = choose_bundle(names)
             label = Choice([(say("page.mixed"), EACH)], value=EACH, label=say("page.class"))
             seed = gr.Textbox(
                 str(FIRST_SEED), label=say("steer.seed"), max_lines=1, placeholder=say("generate.seed_hint")
@@ -261,29 +262,28 @@ def build(footer: Footer) -> tuple[Steered, Sheet, Callable]:
     equation = Equation(label=say("steer.mix"), elem_id="equation")
     total = Sheet(label=say("steer.sum"), detail=True, waiting=9, columns=3, elem_id="sum")
 
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
     anew = [seed, start, *sliders, lacking, view, footer]
     mixing = {"inputs": [bundle, label, *terms], "outputs": [equation, total, footer], "show_progress": "hidden"}
     gr.api(steer_picture, api_name="steer")
-    steering = {"inputs": [bundle, start, *sliders], "outputs": [view, footer]} | AS_THEY_ARE | quiet
+    steering = {"inputs": [bundle, start, *sliders], "outputs": [view, footer]} | AS_THEY_ARE | QUIET
     for slider in sliders:
         slider.input(steer_shown, trigger_mode="always_last", **steering)
-    seed.submit(start_anew, [bundle, label, seed], anew, **quiet)
-    dice.click(lambda bundle, label: start_anew(bundle, label, None), [bundle, label], anew, **quiet)
-    back.click(rest, [bundle, start], anew[1:], **quiet)
+    seed.submit(start_anew, [bundle, label, seed], anew, **QUIET)
+    dice.click(lambda bundle, label: start_anew(bundle, label, None), [bundle, label], anew, **QUIET)
+    back.click(rest, [bundle, start], anew[1:], **QUIET)
     gr.on([term.submit for term in terms], mix_pictures, **mixing, api_name="mix")
-    pool.select(pick, [target, *terms], terms, **quiet).success(mix_again, **mixing, api_visibility="private")
-    others.click(other_pool, [bundle, label], pool, **quiet)
-    anew_from = {"fn": start_anew, "inputs": [bundle, label, seed], "outputs": anew} | quiet
+    pool.select(pick, [target, *terms], terms, **QUIET).success(mix_again, **mixing, api_visibility="private")
+    others.click(other_pool, [bundle, label], pool, **QUIET)
+    anew_from = {"fn": start_anew, "inputs": [bundle, label, seed], "outputs": anew} | QUIET
     mixed_from = {"fn": mix_again} | mixing | {"api_visibility": "private"}
-    pool_from = {"fn": offer_pool, "inputs": [bundle, label], "outputs": pool} | quiet
+    pool_from = {"fn": offer_pool, "inputs": [bundle, label], "outputs": pool} | QUIET
     label.input(**anew_from).then(**mixed_from).then(**pool_from)
-    for event in (bundle.input, view.begin):
-        event(offer_one_class, [bundle, label], label, **quiet).then(**anew_from).then(**mixed_from).then(**pool_from)
+    for event in (bundle.input, begin(view, bundle).then):
+        event(offer_one_class, [bundle, label], label, **QUIET).then(**anew_from).then(**mixed_from).then(**pool_from)
 
     def accept(sheet: Sheet | Steered, tabs: gr.Tabs) -> None:
         """Lets the pictures of a sheet be taken here."""
-        taken = sheet.steer(steer_chosen, None, [tabs, bundle, label, *anew], **quiet)
+        taken = sheet.steer(steer_chosen, None, [tabs, bundle, label, *anew], **QUIET)
         taken.success(**mixed_from).then(**pool_from)
 
     return view, total, accept

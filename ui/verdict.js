@@ -158,3 +158,4 @@ function render() {
 
 watch("value", render);
 render();
+if (!props.value) trigger("begin"); // the tab is shown for the first time

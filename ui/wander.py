@@ -12,12 +12,13 @@ from export.films import kinds_here, make_film, scale_of
 from export.latents import SeedError, grid, latents, parse_seeds, walk
 from export.recipes import recipes_of
 from export.runtime import Bundle
+from ui.choosing import begin, choose_bundle
 from ui.generate import class_asked, offer_classes
 from ui.sentences import speaks, whole
 from ui.sheets import EACH, SURPRISES, plain_name, ran, sheet_of
 from ui.shelf import names_with, take
 from ui.texts import say
-from ui.widgets import Choice, Count, Film, Footer, Option, Sheet
+from ui.widgets import QUIET, Choice, Count, Film, Footer, Option, Sheet
 
 MOST_STOPS = 8
 FRAMES, SPEEDS, SIDES = (16, 240), (5, 30), (3, 9)  # least and most
@@ -141,7 +142,7 @@ def build(footer: Footer) -> Sheet:
     names = names_with("generator")
     gr.Markdown(say("wander.introduction"), elem_classes="hint")
     with gr.Row():
-        bundle = Choice(names, value=names[0], label=say("page.bundle"), visible=len(names) > 1, min_width=150)
+        bundle = choose_bundle(names, min_width=150)
         label = Choice([(say("page.mixed"), EACH)], value=EACH, label=say("page.class"), min_width=150)
     with gr.Row(elem_classes="wandering"):
         with gr.Column(min_width=280, scale=4):
@@ -164,16 +165,14 @@ def build(footer: Footer) -> Sheet:
         dice_grid = gr.Button(say("wander.surprise"), size="md", min_width=110)
     sheet = Sheet(label=say("wander.grid"), detail=True, waiting=FIRST_SIDE**2, columns=FIRST_SIDE, elem_id="grid")
 
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
     walking = {"inputs": [bundle, label, stops, frames, speed, kind], "outputs": [film, footer]}
     walking |= {"show_progress": "full", "show_progress_on": film}
     spread = {"inputs": [bundle, label, corners, side], "outputs": [sheet, footer], "show_progress": "hidden"}
     gr.on([go.click, stops.submit], wander, **walking, api_name="wander")
     gr.on([go_grid.click, corners.submit, side.release], between_four, **spread, api_name="between_four")
-    dice.click(surprise, outputs=stops, **quiet).then(wander, **walking, api_visibility="private")
-    dice_grid.click(surprise, outputs=corners, **quiet).then(between_four, **spread, api_visibility="private")
-    bundle.input(offer_one_class, [bundle, label], label, **quiet)
-    film.begin(offer_one_class, [bundle, label], label, **quiet).then(wander, **walking, api_visibility="private").then(
-        between_four, **spread, api_visibility="private"
-    )
+    dice.click(surprise, outputs=stops, **QUIET).then(wander, **walking, api_visibility="private")
+    dice_grid.click(surprise, outputs=corners, **QUIET).then(between_four, **spread, api_visibility="private")
+    bundle.input(offer_one_class, [bundle, label], label, **QUIET)
+    opened = begin(film, bundle).then(offer_one_class, [bundle, label], label, **QUIET)
+    opened.then(wander, **walking, api_visibility="private").then(between_four, **spread, api_visibility="private")
     return sheet

@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 MAX_FILE_BYTES = 20_000_000
 # Of events whose values are what callbacks take and the page shows: Gradio would send each through a thread to see.
 AS_THEY_ARE = {"preprocess": False, "postprocess": False}
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}  # of events that belong to the page alone
 
 
 @dataclass(frozen=True)
