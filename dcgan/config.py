@@ -124,8 +124,12 @@ class DcnnConfig(RunConfig):
         "the real ones were kept as JPEG; -1: 0.5 with --gan, 0 without",
         before=0.0,
     )
-    teacher: str = knob("", "run of train_dcnn, of a larger network say, whose class probabilities are learnt as well")
-    start: str = knob("", "run of train_dcnn, of the same sizes, whose weights it begins with; none: random ones")
+    teacher: str = knob(
+        "", "run of train_dcnn, of a larger network say, or a bundle, whose class probabilities are learnt as well"
+    )
+    start: str = knob(
+        "", "run of train_dcnn, or a bundle, of the same sizes, whose weights it begins with; none: random ones"
+    )
     smoothing: float = knob(0.0, "share of a class's probability that is spread over all of them")
     ema: float = knob(0.0, "decay a step of the averaged network, which is then the one exported; 0: none")
     dropout: float = knob(0.2, "share of pooled features dropped")

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dcgan import calibration, checkpoint, parallel, typical
+from dcgan import calibration, parallel, typical
 from dcgan.averages import average, weight_in_average
 from dcgan.checkpoint import Notes
 from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Pictures, load
 from dcgan.degrade import worn_copies
+from dcgan.exported import learnt, unfold
 from dcgan.folds import cross_validate
 from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
@@ -116,7 +117,7 @@ def train_dcnn(c: DcnnConfig) -> None:
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
-    data |= begin_with(network, c)
+    data |= begin_with(network, lessons)
     averaged = copy.deepcopy(network).requires_grad_(False) if c.ema else network
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
     calibrated, known = Notes(), Notes()
@@ -166,24 +167,25 @@ def load_teacher(c: DcnnConfig, classes: tuple[str, ...], device: torch.device) 
     """The network of --teacher, if one is named, and what the data's facts say of it. Raises TrainingError."""
     if not c.teacher:
         return None, {}
-    state = checkpoint.load(c.teacher, DcnnConfig)
-    if form(state["config"]) != form(c) or tuple(state["data"]["classes"]) != classes or not classes:
+    teacher = learnt(c.teacher)
+    if form(teacher.config) != form(c) or teacher.classes != classes or not classes:
         raise TrainingError(f"--teacher {c.teacher} has learnt other classes, or pictures of another size.")
-    teacher = checkpoint.network_of(state).requires_grad_(False)
-    return teacher.to(device, memory_format=torch.channels_last), {"teacher": state["sha256"]}
+    network = teacher.network.requires_grad_(False)
+    return network.to(device, memory_format=torch.channels_last), {"teacher": teacher.sha256}
 
 
-def begin_with(network: DCNN, c: DcnnConfig) -> dict:
-    """Gives the network the weights of --start, if one is named; what the data's facts say of it. Raises TrainingError.
+def begin_with(network: DCNN, lessons: Lessons) -> dict:
+    """Gives the network the weights of --start, if one is named, and tells what the data's facts say of it.
 
-    Those are of before any calibration: the run's own follows.
+    Raises TrainingError.
     """
+    c = lessons.c
     if not c.start:
         return {}
-    state = checkpoint.load(c.start, DcnnConfig)
+    start = learnt(c.start)
     try:
-        network.load_state_dict(checkpoint.dcnn_state(state))
-        same = state["config"].activation == c.activation  # which has no weights that could differ
+        network.load_state_dict(start.network.state_dict())
+        same = start.config.activation == c.activation  # which has no weights that could differ
     except RuntimeError:
         same = False
     if not same:
@@ -191,7 +193,9 @@ def begin_with(network: DCNN, c: DcnnConfig) -> dict:
             f"--start {c.start} is of another form: its --width, --blocks, --activation, size, channels, classes, and "
             "whether it has learnt from fakes must be those of this run."
         )
-    return {"start": state["sha256"]}
+    if start.folded:
+        unfold(network, lessons(1)[0])
+    return {"start": start.sha256}
 
 
 def make_update(

@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "export/products.py": {"onnx"},
     "export/weights.py": {"torch", "onnx", "numpy"},
     "dcgan/config.py": set(),
+    "dcgan/exported.py": {"torch", "numpy", "onnx", "dcgan", "export.runtime"},
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},
     "dcgan/evaluate.py": {"numpy", "dcgan", "export.card", "export.runtime", *GROUND},
     "dcgan/verdicts.py": {"numpy", "PIL", "dcgan", "export.resave", "export.runtime", "export.verdict"},

@@ -14,13 +14,15 @@ from processes import one_thread  # noqa: F401 - a fixture
 from dcgan import checkpoint, typical
 from dcgan.config import DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
+from dcgan.exported import learnt, unfold
 from dcgan.lessons import load_generators, make_fakes
 from dcgan.models import make_dcnn
-from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays
+from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays, to_images
 from dcgan.players import draw
 from dcgan.train_dcnn import learning_rate, predict, resolve, size_of_weights, train_dcnn
 from dcgan.train_gan import train_gan
 from export.latents import latents
+from export.runtime import Bundle
 from export.to_onnx import export
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -351,6 +353,51 @@ def test_a_run_may_begin_with_the_weights_of_another(shades, gan, tmp_path):
     for changes in ({"width": 8}, {"blocks": 2}, {"gan": ()}, {"activation": "tanh"}):
         with pytest.raises(TrainingError, match=rf"--start {first.out} is of another form"):
             train_dcnn(dataclasses.replace(second, out=str(tmp_path / "third"), **changes))
+
+
+@pytest.mark.parametrize("weights", ["fp32", "fp16"])
+def test_a_bundle_is_read_back_and_unfolded(shades, gan, tmp_path, weights):
+    first = DcnnConfig(data=shades, out=str(tmp_path / "first"), gan=(gan,), **TOY | {"width": 16})
+    train_dcnn(first)
+    export([Path(first.out)], tmp_path / "bundle", weights=weights)
+    bundle = Bundle(tmp_path / "bundle")
+    found = learnt(bundle.folder)
+    assert (found.classes, found.sha256) == (("dark", "light"), checkpoint.load(first.out)["sha256"])
+    pictures = load(first)
+    pixels = pictures.images[:50].permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()
+    expected = bundle.dcnn(pixels)
+    call = on_arrays(PixelDCNN(found.network), CPU)
+    for name in ("real", "classes", "evidence", "features"):
+        np.testing.assert_allclose(call(pixels)[name], expected[name], 1e-3, 1e-4)
+    unfold(found.network, to_images(pictures.images))
+    for name in ("real", "classes", "evidence", "features"):
+        np.testing.assert_allclose(call(pixels)[name], expected[name], 1e-3, 1e-4)
+    norm = found.network.features[0][0][1]
+    outputs = []
+    norm.register_forward_pre_hook(lambda norm, inputs: outputs.append(inputs[0]))
+    predict(found.network, pictures.images)
+    seen = torch.cat(outputs).transpose(0, 1).flatten(1)
+    assert torch.allclose(norm.running_mean, seen.mean(1), atol=1e-4)
+    assert torch.allclose(norm.running_var, seen.var(1), rtol=1e-2)
+
+
+def test_a_run_may_begin_with_a_bundle_and_have_it_as_a_teacher(shades, gan, tmp_path):
+    first = DcnnConfig(data=shades, out=str(tmp_path / "first"), gan=(gan,), **TOY | {"steps": 20})
+    train_dcnn(first)
+    bundle = tmp_path / "bundle"
+    export([Path(gan), Path(first.out)], bundle)
+    second = dataclasses.replace(first, out=str(tmp_path / "second"), start=str(bundle), teacher=str(bundle), lr=0.0)
+    train_dcnn(second)
+    state, sha256 = checkpoint.load(second.out), checkpoint.load(first.out)["sha256"]
+    assert (state["data"]["start"], state["data"]["teacher"]) == (sha256, sha256)
+    images = load(first).images[:50]
+    before, after = (predict(learnt(place).network, images)[1].softmax(1) for place in (bundle, second.out))
+    assert (before - after).abs().max() < 0.05  # statistics are of other batches, weights the same
+    with pytest.raises(TrainingError, match=rf"--start {bundle} is of another form"):
+        train_dcnn(dataclasses.replace(second, out=str(tmp_path / "third"), width=8))
+    export([Path(gan)], tmp_path / "lacking")
+    with pytest.raises(TrainingError, match=r"There is no model at .*dcnn.onnx"):
+        train_dcnn(dataclasses.replace(second, out=str(tmp_path / "fourth"), start=str(tmp_path / "lacking")))
 
 
 def test_older_runs_have_no_blocks_and_relus():
