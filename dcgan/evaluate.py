@@ -31,7 +31,9 @@ from dcgan.players import (
     as_pictures,
     draw,
     draw_evenly,
+    form,
     labels_like,
+    load_fitting,
     load_generator,
     onnx_player,
     seeds_of,
@@ -208,11 +210,9 @@ class Evaluation:
         """The generators of --held-out, of pictures like these. Raises TrainingError for one that is known (sha256)."""
         players = []
         for place in self.o.held_out:
-            generator, sha256 = load_generator(place)
+            generator, sha256 = load_fitting("--held-out", place, form(like))
             if sha256 in known:
                 raise TrainingError(f"--held-out {place}: the DCNN has learnt from this generator.")
-            if (size := generator.image_size) != (needed := like.images.shape[2]):
-                raise TrainingError(f"--held-out {place} draws pictures of {size} pixels a side; {needed} are needed.")
             players.append(generator)
         return {verdicts.HELD_OUT: players} if players else {}
 

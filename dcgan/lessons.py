@@ -12,7 +12,7 @@ from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Batches, Pictures, hold_out
 from dcgan.degrade import augment, degrade, softeners, worn_copies
 from dcgan.pixels import to_images
-from dcgan.players import Player, draw, form, load_generator, seeds_of, share_out
+from dcgan.players import Player, draw, form, load_fitting, seeds_of, share_out
 from export.latents import label_of_seed
 
 MOST_FAKES = 200_000  # kept in memory, however many the real pictures are; and as many re-encoded ones of each kind
@@ -31,13 +31,7 @@ def split(pictures: Pictures, c: DcnnConfig) -> tuple[Pictures, Pictures]:
 
 def load_generators(places: tuple[str, ...], c: DcnnConfig, device: torch.device) -> list[tuple[Player, str]]:
     """The generators of runs and bundles, each with the sha256 of its checkpoint. Raises TrainingError."""
-    generators = []
-    for place in places:
-        generator, sha256 = load_generator(place, device)
-        if form(generator) != form(c):
-            raise TrainingError(f"--gan {place} draws pictures of {form(generator)}; {form(c)} is needed.")
-        generators.append((generator, sha256))
-    return generators
+    return [load_fitting("--gan", place, form(c), device) for place in places]
 
 
 def make_fakes(generators: list[Player], n: int, part: str) -> Tensor:

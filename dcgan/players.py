@@ -71,10 +71,21 @@ def load_generator(place: str | Path, device: torch.device = CPU) -> tuple[Playe
     return torch_player(state, device), state["sha256"]
 
 
-def form(pictures: RunConfig | Player) -> str:
+def load_fitting(option: str, place: str | Path, needed: str, device: torch.device = CPU) -> tuple[Player, str]:
+    """The generator that an option names, which must draw pictures of that form. Raises TrainingError."""
+    generator, sha256 = load_generator(place, device)
+    if form(generator) != needed:
+        raise TrainingError(f"{option} {place} draws pictures of {form(generator)}; {needed} is needed.")
+    return generator, sha256
+
+
+def form(pictures: RunConfig | Player | Pictures) -> str:
     """What kind of pictures: "32 x 32 in colour"."""
-    size = pictures.image_size
-    return f"{size} x {size} in {'grey' if pictures.channels == 1 else 'colour'}"
+    if isinstance(pictures, Pictures):
+        channels, size = pictures.images.shape[1:3]
+    else:
+        channels, size = pictures.channels, pictures.image_size
+    return f"{size} x {size} in {'grey' if channels == 1 else 'colour'}"
 
 
 # --- their fakes --------------------------------------------------------------------------------------------------

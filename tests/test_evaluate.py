@@ -93,6 +93,10 @@ def test_a_dcnn_is_asked_about_generators_that_it_has_not_met(dcnn_run, gan_run,
     assert (run / "verdicts-roc.png").exists()
     message = refused(capsys, run, "--held-out", stranger, gan_run)
     assert f"--held-out {gan_run}: the DCNN has learnt from this generator." in message
+    coloured = tmp_path / "coloured"
+    train_gan.cli(["--data", str(toy_pictures), "--out", str(coloured), "--channels", "3", *toy])
+    message = refused(capsys, run, "--held-out", coloured)
+    assert f"--held-out {coloured} draws pictures of 16 x 16 in colour; 16 x 16 in grey is needed." in message
 
 
 def test_generators_of_bundles_are_known_or_held_out_too(dcnn_run, gan_run, toy_bundle, toy_pictures, tmp_path, capsys):
