@@ -70,12 +70,12 @@ def lay_out() -> Page:
             with gr.Tab(say("game.tab"), id="game"):
                 game.build(footer)
             with gr.Tab(say("models.tab"), id="models"):
-                models.build(page)
+                models.build()
         sheets = [sheet, between, steered, total, bred]
         with judging:
-            judge.build(page, tabs, sheets, footer)
+            judge.build(tabs, sheets, footer)
         with comparing:
-            copies.build(page, tabs, sheets, footer)
+            copies.build(tabs, sheets, footer)
         footer.render()
         for each in sheets:
             generate.accept(each, sheet, tabs, footer)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -733,6 +734,18 @@ print(opened())
         "{'plain': [], 'referee': [], 'shapes': [], 'tampered': [], 'torn': []}",
         "{'plain': [], 'referee': [], 'shapes': ['generator'], 'tampered': [], 'torn': []}",
     ]
+
+
+def test_where_nothing_can_be_asked_no_examples_are_waited_for(mixed_models, tmp_path):
+    shutil.copytree(mixed_models / "plain", tmp_path / "plain")
+    code = """
+import app
+parts = [part for part in app.build().blocks.values() if getattr(part, "elem_id", "") in ("examples", "copy-examples")]
+print([(part.elem_id, part.visible) for part in parts[:2]])
+"""
+    environment = page_environment(tmp_path, tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "[('examples', False), ('copy-examples', False)]"
 
 
 # --- damaged bundles -----------------------------------------------------------------------------------------------

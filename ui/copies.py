@@ -167,7 +167,7 @@ def take_chosen(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
     return gr.Tabs(selected="copies"), bundle.name, pixels
 
 
-def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
+def build(tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
     """Lays out the tab; `sheets` are the other tabs', whose chosen pictures can be compared."""
     names, some = indexed(), any(has_index(bundle.manifest) for bundle in shelf().values())
     with gr.Row(elem_classes="judging"):

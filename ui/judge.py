@@ -157,9 +157,9 @@ def take_generated(event: gr.EventData) -> tuple[dict, str, np.ndarray]:
     return gr.Tabs(selected="judge"), bundle.name, pixels
 
 
-def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
+def build(tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
     """Lays out the tab; `sheets` are the other tabs', whose chosen pictures can be asked about."""
-    names = names_with("dcnn")
+    names, some = names_with("dcnn"), some_have("dcnn")
     with gr.Row(elem_classes="judging"):
         with gr.Column(min_width=300, scale=4):
             picture = Picture(
@@ -172,9 +172,9 @@ def build(page: gr.Blocks, tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -
                 alt_text=say("judge.picture_alt"),
             )
             bundle = choose_bundle(names)
-            examples = Sheet(label=say("judge.examples"), detail=False, waiting=6, elem_id="examples")
+            examples = Sheet(label=say("judge.examples"), detail=False, waiting=6, elem_id="examples", visible=some)
         with gr.Column(min_width=300, scale=5):
-            unable = None if some_have("dcnn") else {"unable": say("judge.unable")}
+            unable = None if some else {"unable": say("judge.unable")}
             answer = VerdictView(unable, label=say("judge.verdict"), elem_id="verdict")
 
     ask_after = connect(judge, picture, bundle, examples, (answer, footer), show_examples, take_example)

@@ -134,7 +134,7 @@ def card(bundle: Bundle) -> str:
     )
 
 
-def build(page: gr.Blocks) -> None:
+def build() -> None:
     """Lays out the tab."""
     names = list(shelf())
     gr.set_static_paths([path for bundle in shelf().values() for path in offered_files(bundle)])
