@@ -6,6 +6,7 @@
 # bundle's own, two more whose fakes its DCNN learns, of another seed and of the recipe of 2015, and two that it never
 # meets, of another game and of another architecture, to measure it by.
 # cifar10 and faces are looked for in the folder DATA (cifar10.zip, celeba64.zip); CIFAR-10 is else downloaded.
+# KEEP=1 keeps the bundle's generator and referee, and makes a DCNN for them: the generator is among those it learns from.
 # UNLIKE, if set, is a folder of other things, which the DCNN is to know as such. That of cifar10 was shown twelve squares
 # of each of 520 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
 set -euo pipefail
@@ -18,6 +19,8 @@ case $name in
   *) echo "There is no bundle $name; there are fashion-mnist, cifar10 and faces." >&2 && exit 2 ;;
 esac
 runs=runs/$name place=(${DATA:+--data-dir "$DATA"})
+own=$([ -n "${KEEP:-}" ] && echo "models/$name" || echo "$runs-gan") # whose generator the bundle has
+has_classes=$([ "$name" = faces ] || echo yes)                       # for a referee to learn, and a teacher to teach
 learn=(--data "$data" "${place[@]}")
 hard="--batch 512 --lr 3e-3 --weight-decay 0.05 --augment cut --ema 0.999 --smoothing 0.05"
 
@@ -25,26 +28,37 @@ draw() { # one generator: draw RUN OPTIONS...
   python -m dcgan.train_gan "${learn[@]}" --out "$runs-$1" "${@:2}"
 }
 
-draw gan $gan "$@"
+[ -n "${KEEP:-}" ] || draw gan $gan "$@"
 draw seed-1 --steps 20000 --seed 1 "$@"
 draw paper --preset paper --steps 8000 "$@"
 draw hinge --loss hinge --critic-norm spectral --r1 0 --r2 0 --batch 64 --steps 8000 --no-conditional "$@"
 draw hourglass --architecture hourglass --critic-norm spectral --width 16 --steps 8000 --no-conditional "$@"
-known=("$runs-gan" "$runs-seed-1" "$runs-paper") held_out=("$runs-hinge" "$runs-hourglass")
+known=("$own" "$runs-seed-1" "$runs-paper") held_out=("$runs-hinge" "$runs-hourglass")
 
-bundle=("$runs-gan" "$runs-dcnn") teacher=()
-if [ "$name" != faces ]; then # faces have no classes for a referee to learn, nor for a teacher to teach
-  python -m dcgan.train_dcnn "${learn[@]}" --out "$runs-referee" --steps 5000 --blocks 0 --augment none
+bundle=("$runs-dcnn") teacher=() keep=()
+if [ -n "${KEEP:-}" ]; then
+  for file in generator.onnx critic.onnx referee.onnx neighbours.npz; do
+    [ ! -f "$own/$file" ] || keep+=("$file")
+  done
+else
+  bundle+=("$own")
+  if [ "$has_classes" ]; then
+    python -m dcgan.train_dcnn "${learn[@]}" --out "$runs-referee" --steps 5000 --blocks 0 --augment none
+    bundle+=("$runs-referee")
+  fi
+fi
+if [ "$has_classes" ]; then
   python -m dcgan.train_dcnn "${learn[@]}" --out "$runs-teacher" --steps 8000 --width 64 --blocks 3 $hard
-  bundle+=("$runs-referee") teacher=(--teacher "$runs-teacher")
+  teacher=(--teacher "$runs-teacher")
 fi
 # The faces were kept as JPEG, which no fake was: all pictures are re-encoded, so that this does not tell them apart.
 python -m dcgan.train_dcnn "${learn[@]}" --gan "${known[@]}" --out "$runs-dcnn" --steps $lessons --degrade 0.4 \
   $hard $dcnn "${teacher[@]}" ${UNLIKE:+--unlike "$UNLIKE"}
-referee=$([ "$name" = faces ] || echo "--referee $runs-referee")
-python -m dcgan.evaluate "$runs-gan" "${place[@]}" $referee
 python -m dcgan.evaluate "$runs-dcnn" "${place[@]}" --held-out "${held_out[@]}" --unlike $others
-[ "$name" = faces ] || python -m dcgan.evaluate "$runs-referee" "${place[@]}"
+if [ -z "${KEEP:-}" ]; then
+  python -m dcgan.evaluate "$own" "${place[@]}" ${has_classes:+--referee "$runs-referee"}
+  [ -z "$has_classes" ] || python -m dcgan.evaluate "$runs-referee" "${place[@]}"
+fi
 
 examples=()
 if [ "$name" = fashion-mnist ]; then # whose licence lets its pictures travel
@@ -63,7 +77,8 @@ EOF
   examples=(--examples runs/fashion-mnist-examples)
 fi
 # Of what would be too much to carry, the critic's second opinion is left out first.
-python -m export.to_onnx "${bundle[@]}" --out "models/$name" --weights fp16 "${examples[@]}" \
-  $([ "$name" = fashion-mnist ] || echo "--without critic.onnx")
+without=($([ "$name" = fashion-mnist ] || [ -n "${KEEP:-}" ] || echo "--without critic.onnx"))
+python -m export.to_onnx "${bundle[@]}" --out "models/$name" --weights fp16 "${examples[@]}" "${without[@]}" \
+  ${keep[@]:+--keep "${keep[@]}"}
 # So that anyone can ask whether a picture is a copy; the training pictures travel along where their licence lets them.
-[ "$name" != fashion-mnist ] || python -m export.add_neighbours "models/$name" "${place[@]}"
+[ "$name" != fashion-mnist ] || [ -n "${KEEP:-}" ] || python -m export.add_neighbours "models/$name" "${place[@]}"
