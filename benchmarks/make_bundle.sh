@@ -8,7 +8,13 @@
 # cifar10 and faces are looked for in the folder DATA (cifar10.zip, celeba64.zip); CIFAR-10 is else downloaded.
 # KEEP=1 keeps the bundle's generator and referee, and makes a DCNN for them: the generator is among those it learns from.
 # UNLIKE, if set, is a folder of other things, which the DCNN is to know as such. That of cifar10 was shown twelve squares
-# of each of 520 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
+# of each of 527 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
+# The shipped DCNN of cifar10 (checkpoint 3de99ca6552f, on an H200) had been made as below for an earlier generator; then it
+# met the present one, on two CPU cores (hinge and hourglass, by which it is measured: --width 32 --steps 6000, --width 8):
+#   python -m dcgan.train_gan --data cifar10 --out runs/cifar10-paper --preset paper --width 32 --steps 4000
+#   python -m dcgan.train_dcnn --data cifar10 --gan models/cifar10 runs/cifar10-paper --out runs/cifar10-dcnn \
+#     --start models/cifar10 --teacher models/cifar10 --unlike photographs --width 32 --blocks 3 --batch 256 --steps 1800 \
+#     --lr 5e-4 --weight-decay 0.05 --augment cut --ema 0.995 --smoothing 0.05 --degrade 0.5
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift

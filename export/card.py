@@ -155,11 +155,12 @@ def made_sentence(file: str, facts: dict) -> str:
     took = f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
     best = facts.get("best")
     chosen = "" if best is None else f" The best of its steps, {best['step']:,}, is the one exported: {nearest(best)}."
-    unlike = facts["data"].get("unlike")
+    start, unlike = (facts["data"].get(name) for name in ("start", "unlike"))
+    begun = f" It began with the weights of checkpoint {start[:12]}." if start else ""
     shown = f" It was shown as unlike all that it knows: {', '.join(unlike)}." if unlike else ""
     return (
         f"`{file}` learnt for {took if seconds >= 120 else f'{seconds:.0f} seconds'} on {facts['made']['device']}, "
-        f"from {facts['images']:,} real pictures ({facts['images'] / n:.1f} epochs of {n:,}).{chosen}{shown}"
+        f"from {facts['images']:,} real pictures ({facts['images'] / n:.1f} epochs of {n:,}).{begun}{chosen}{shown}"
     )
 
 

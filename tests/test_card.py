@@ -71,6 +71,12 @@ def test_the_best_step_is_named_with_its_reason():
     assert "on the moon" in card(best={"step": 400, "distance": 1.0, "on": "pictures on the moon"})
 
 
+def test_a_network_that_learnt_on_says_from_where():
+    assert "began" not in card()
+    text = card(data=facts_of()["data"] | {"start": "abcdef0123456789"})
+    assert "It began with the weights of checkpoint abcdef012345." in text
+
+
 def test_rounded_weights_are_told_of():
     assert "16-bit" not in card()
     text = card(weights={"stored": "float16", "moved": {"pixels": 1.0}})
