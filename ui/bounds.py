@@ -43,10 +43,12 @@ class Page(gr.Blocks):
         self._queue.push = push_named
         return self
 
-    async def process_api(self, *args, **kwargs):
+    async def process_api(self, block_fn, *args, **kwargs):
+        if block_fn.fn is None:  # the browser alone has something to do then
+            raise gr.Error(say("page.nonsense"), print_exception=False)
         with refused():
             check_all_files_in_cache(getattr(kwargs.get("event_data"), "_data", None))
-        return await super().process_api(*args, **kwargs)
+        return await super().process_api(block_fn, *args, **kwargs)
 
     async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
         needed = len(block_fn.inputs)
