@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import start_page
 from PIL import Image, ImageSequence
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -552,6 +553,29 @@ def test_a_tab_opens_with_the_bundle_that_was_chosen_last(mixed_visit):
     sync_api.expect(chosen_bundle(page)).to_have_value("plain")
     open_tab(page, "Breed")  # which keeps what it has
     sync_api.expect(chosen_bundle(page)).to_have_value("shapes")
+
+
+@pytest.fixture
+def partly_playable(mixed_models, page_bundle, tmp_path) -> Iterator[str]:
+    """The address of the page with two bundles, of which `plain` cannot be played with."""
+    shutil.copytree(mixed_models / "plain", tmp_path / "models" / "plain")
+    shutil.copytree(page_bundle, tmp_path / "models" / "shapes")
+    server = start_page(tmp_path / "models", tmp_path)
+    yield server.url
+    server.process.terminate()
+    server.process.wait(timeout=10)
+
+
+def test_the_game_opens_with_a_bundle_that_can_be_played_with(browser, partly_playable):
+    with visiting(browser, partly_playable) as visit:
+        page = visit.page
+        choose_bundle(page, "shapes")
+        choose_bundle(page, "plain")
+        open_tab(page, "Game")
+        page.locator("#game .heading", has_text="Round 1 of 10").wait_for(timeout=SEEN_SOON)
+        sync_api.expect(chosen_bundle(page)).to_have_value("shapes")
+        open_tab(page, "Breed")
+        sync_api.expect(chosen_bundle(page)).to_have_value("plain")
 
 
 def test_an_address_names_the_bundle_of_all_tabs(mixed_visit, mixed_server):

@@ -21,11 +21,14 @@ def choose_bundle(names: list[str], first: str | None = None, **how) -> Choice:
     return bundle
 
 
-def begin(view: Drawn, bundle: Choice, *brought: gr.components.Component) -> gr.events.Dependency:
+def begin(
+    view: Drawn, bundle: Choice, *brought: gr.components.Component, among: list[str] | None = None
+) -> gr.events.Dependency:
     """When a tab's view is there for the first time, takes up the last choice, where the tab has it; to be followed by
-    what is drawn then. brought: if one of these holds something, another tab has sent it, with its bundle.
+    what is drawn then. brought: if one of these holds something, another tab has sent it, with its bundle. among: the
+    bundles that the tab can show, where those are not all that can be chosen.
     """
-    names = json.dumps([name for _, name in bundle.choices])
+    names = json.dumps([name for _, name in bundle.choices] if among is None else among)
     last = f"{names}.includes({LAST}) ? {LAST} : own"
     js = f"(own, ...brought) => brought.some((each) => each) ? own : {last}"
     return view.begin(None, [bundle, *brought], bundle, js=js, **QUIET)

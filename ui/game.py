@@ -195,7 +195,7 @@ def build(footer: Footer) -> None:
     lost = {"fn": lambda: {"unable": say("game.lost_game"), "again": True}, "outputs": view} | QUIET
     gr.api(game_round, api_name="game_round")
     gr.api(game_answer, api_name="game_answer")
-    for event in (begin(view, bundle).then, view.again, bundle.input):
+    for event in (begin(view, bundle, among=playable()).then, view.again, bundle.input):
         event(first_round, bundle, view, **QUIET)
     view.next(next_round, None, view, **QUIET).failure(**lost)
     view.answer(answer_round, None, [view, footer], **QUIET).failure(**lost)
