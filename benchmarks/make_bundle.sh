@@ -41,13 +41,16 @@ draw hinge --loss hinge --critic-norm spectral --r1 0 --r2 0 --batch 64 --steps 
 draw hourglass --architecture hourglass --critic-norm spectral --width 16 --steps 8000 --no-conditional "$@"
 known=("$own" "$runs-seed-1" "$runs-paper") held_out=("$runs-hinge" "$runs-hourglass")
 
-bundle=("$runs-dcnn") teacher=() keep=()
+bundle=("$runs-dcnn") teacher=() options=()
 if [ -n "${KEEP:-}" ]; then
+  options=(--keep)
   for file in generator.onnx critic.onnx referee.onnx neighbours.npz; do
-    [ ! -f "$own/$file" ] || keep+=("$file")
+    [ ! -f "$own/$file" ] || options+=("$file")
   done
 else
   bundle+=("$own")
+  # Of what would be too much to carry, the critic's second opinion is left out first.
+  [ "$name" = fashion-mnist ] || options=(--without critic.onnx)
   if [ "$has_classes" ]; then
     python -m dcgan.train_dcnn "${learn[@]}" --out "$runs-referee" --steps 5000 --blocks 0 --augment none
     bundle+=("$runs-referee")
@@ -82,9 +85,6 @@ for k, name in enumerate(test.classes):
 EOF
   examples=(--examples runs/fashion-mnist-examples)
 fi
-# Of what would be too much to carry, the critic's second opinion is left out first.
-without=($([ "$name" = fashion-mnist ] || [ -n "${KEEP:-}" ] || echo "--without critic.onnx"))
-python -m export.to_onnx "${bundle[@]}" --out "models/$name" --weights fp16 "${examples[@]}" "${without[@]}" \
-  ${keep[@]:+--keep "${keep[@]}"}
+python -m export.to_onnx "${bundle[@]}" --out "models/$name" --weights fp16 "${examples[@]}" "${options[@]}"
 # So that anyone can ask whether a picture is a copy; the training pictures travel along where their licence lets them.
 [ "$name" != fashion-mnist ] || [ -n "${KEEP:-}" ] || python -m export.add_neighbours "models/$name" "${place[@]}"

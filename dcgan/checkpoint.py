@@ -77,9 +77,15 @@ def network_of(state: dict) -> nn.Module:
         network = make_gan(c, classes)[0]
         network.load_state_dict(generator_state(state))
     else:
-        network = make_dcnn(c, classes)
-        network.load_state_dict(dcnn_state(state))
+        network = dcnn_of(state)
         calibrate(network, state.get("calibration", {}))
+    return network.eval()
+
+
+def dcnn_of(state: dict) -> DCNN:
+    """The DCNN that a loaded checkpoint stands for, in evaluation mode, before any calibration."""
+    network = make_dcnn(state["config"], len(state["data"]["classes"]))
+    network.load_state_dict(dcnn_state(state))
     return network.eval()
 
 

@@ -38,10 +38,8 @@ def learnt(place: str | Path) -> Learnt:
     if (Path(place) / runtime.MANIFEST).is_file():
         return of_bundle(Path(place))
     state = checkpoint.load(place, DcnnConfig)
-    config, classes = state["config"], tuple(state["data"]["classes"])
-    network = make_dcnn(config, len(classes))
-    network.load_state_dict(checkpoint.dcnn_state(state))
-    return Learnt(network.eval(), config, classes, state["sha256"], folded=False)
+    network, classes = checkpoint.dcnn_of(state), tuple(state["data"]["classes"])
+    return Learnt(network, state["config"], classes, state["sha256"], folded=False)
 
 
 def of_bundle(folder: Path) -> Learnt:

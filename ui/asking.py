@@ -7,6 +7,7 @@ import gradio as gr
 import numpy as np
 
 from export.pictures import PictureError
+from ui.choosing import begin
 from ui.sentences import speaks
 from ui.sheets import chosen
 from ui.widgets import QUIET, Choice, Drawn, Footer, Picture, Sheet, png_url
@@ -56,6 +57,7 @@ def connect(
     for event in (asked.failure, picture.clear):
         event(lambda: (None, None), outputs=[picture, outputs[0]], **QUIET)
     bundle.input(ask_again, **what, api_visibility="private").then(show_examples, bundle, examples, **QUIET)
+    begin(outputs[0], bundle, picture).then(show_examples, bundle, examples, **QUIET)
     examples.select(take_example, bundle, picture, **QUIET).success(ask, **what, api_visibility="private")
 
     def follow(brought: gr.events.Dependency) -> None:

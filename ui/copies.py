@@ -11,7 +11,7 @@ from export.pictures import PictureError
 from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
 from ui.asking import Example, as_pictures, connect, example_at
-from ui.choosing import begin, choose_bundle
+from ui.choosing import choose_bundle
 from ui.evidence import enlarge
 from ui.sentences import speaks
 from ui.sheets import chosen, recipe_of
@@ -192,4 +192,3 @@ def build(tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
     ask_after = connect(nearest, picture, bundle, examples, (answer, footer), show_examples, take_example)
     for sheet in sheets:
         ask_after(sheet.compare(take_chosen, None, [tabs, bundle, picture], **QUIET))
-    begin(answer, bundle, picture).then(show_examples, bundle, examples, **QUIET)

@@ -187,15 +187,15 @@ def answer_round(event: gr.EventData) -> tuple[dict, dict]:
 
 def build(footer: Footer) -> None:
     """Lays out the tab."""
-    names, first = names_with("generator"), (playable() or [None])[0]
+    names, some = names_with("generator"), playable()
     gr.Markdown(say("game.introduction"), elem_classes="hint")
-    bundle = choose_bundle(names, first, elem_classes="narrow")
-    view = Game(None if first else {"unable": say("game.nobody")}, label=say("game.tab"), elem_id="game")
+    bundle = choose_bundle(names, (some or names)[0], elem_classes="narrow")
+    view = Game(None if some else {"unable": say("game.nobody")}, label=say("game.tab"), elem_id="game")
 
     lost = {"fn": lambda: {"unable": say("game.lost_game"), "again": True}, "outputs": view} | QUIET
     gr.api(game_round, api_name="game_round")
     gr.api(game_answer, api_name="game_answer")
-    for event in (begin(view, bundle, among=playable()).then, view.again, bundle.input):
+    for event in (begin(view, bundle, among=some).then, view.again, bundle.input):
         event(first_round, bundle, view, **QUIET)
     view.next(next_round, None, view, **QUIET).failure(**lost)
     view.answer(answer_round, None, [view, footer], **QUIET).failure(**lost)

@@ -10,7 +10,7 @@ from export.pictures import PictureError, as_seen, read_picture
 from export.resave import centre_square, thumbnail
 from export.runtime import Bundle, ModelError
 from ui.asking import Example, as_pictures, connect, example_at
-from ui.choosing import begin, choose_bundle
+from ui.choosing import choose_bundle
 from ui.evidence import enlarge, paint
 from ui.sentences import speaks
 from ui.sheets import chosen, ran, recipe_of
@@ -179,4 +179,3 @@ def build(tabs: gr.Tabs, sheets: list[Sheet], footer: Footer) -> None:
 
     ask_after = connect(judge, picture, bundle, examples, (answer, footer), show_examples, take_example)
     ask_after(gr.on([sheet.submit for sheet in sheets], take_generated, None, [tabs, bundle, picture], **QUIET))
-    begin(answer, bundle, picture).then(show_examples, bundle, examples, **QUIET)
