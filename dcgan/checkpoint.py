@@ -89,6 +89,13 @@ def dcnn_of(state: dict) -> DCNN:
     return network.eval()
 
 
+def learnt_after(state: dict) -> tuple[dict | None, dict | None]:
+    """What the DCNN of a loaded checkpoint has learnt after its training, as far as it is not too old: what it knows
+    (dcgan/typical.py), and where verdicts come from (dcgan/attribution.py).
+    """
+    return state.get("known"), state.get("attribution")
+
+
 def calibrate(network: DCNN, calibration: dict) -> None:
     """Folds slope and bias into the real head: its logit becomes slope x logit + bias, and so does all evidence's mean.
 

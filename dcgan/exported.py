@@ -59,8 +59,9 @@ def of_bundle(folder: Path) -> Learnt:
 def read_back(network: DCNN, graph: onnx.GraphProto) -> None:
     """Gives the network the weights of the graph that it was exported as.
 
-    The graph's convolutions stand there in the order in which they are computed, that of the real head last; its
-    weights have other names there, and another shape, than in the network.
+    The graph's convolutions stand there in the order in which they are computed: the layers', that of the real head,
+    which has another name there, and another shape, than in the network, and those of the attribution, which is learnt
+    anew.
     """
     stored = {tensor.name: numpy_helper.to_array(tensor).astype(np.float32) for tensor in graph.initializer}
     for node in graph.node:
@@ -69,10 +70,10 @@ def read_back(network: DCNN, graph: onnx.GraphProto) -> None:
     pairs = [[stored[name] for name in node.input[1:3]] for node in graph.node if node.op_type == "Conv"]
     layers = [part for part in network.modules() if isinstance(part, nn.Sequential) and isinstance(part[0], nn.Conv2d)]
     if network.real_head is not None:
-        put(network.real_head, *pairs.pop())
+        put(network.real_head, *pairs[len(layers)])
     if network.class_head is not None:
         put(network.class_head, *(stored[f"network.class_head.{name}"] for name in ("weight", "bias")))
-    for (convolution, norm, _), (weight, bias) in zip(layers, pairs, strict=True):
+    for (convolution, norm, _), (weight, bias) in zip(layers, pairs[: len(layers)], strict=True):
         put(convolution, weight)
         norm.running_mean.zero_()
         norm.running_var.fill_(1 - norm.eps)

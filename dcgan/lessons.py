@@ -88,6 +88,12 @@ class Lessons:
             images = degrade(images, torch.cat([worn.images, *fakes]), hit, self.bank)
         return augment(images, self.c.augment).contiguous(memory_format=torch.channels_last), label
 
+    def sample(self, n: int) -> Tensor:
+        """Images N,C,S,S in [-1, 1], about n, as many of each kind: real ones and fakes, clean and degraded."""
+        each = math.ceil(n / len(self.real + self.fake))
+        kinds = [self.pick(pool, each).images for pool in self.real] + [self.pick(pool, each) for pool in self.fake]
+        return to_images(torch.cat([images.to(self.device) for images in kinds]))
+
     def pick(self, pool: Tensor | Pictures, n: int) -> Tensor | Pictures:
         """n of them, drawn with replacement."""
         return pool[torch.randint(len(pool), (n,), device=self.device)]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 CPU = torch.device("cpu")
 # Luma of ITU-R BT.601 in 256ths: exact in floats, so that grey pictures (R = G = B) keep their exact levels.
@@ -181,18 +182,60 @@ class Typicality(nn.Module):
         return 1 - passed.clamp(0, 1).mean(1)
 
 
+class Attribution(nn.Module):
+    """What a DCNN's stages make of images, N,F,h,w each  ->  how much more a place says than another, N,h,w, mean 0.
+
+    In logits, times the number of places; positive where it speaks for real. Learnt by blurring: dcgan/attribution.py.
+    """
+
+    def __init__(self, features: int, width: int):
+        """features: of all stages together; they are counted in their usual spreads."""
+        super().__init__()
+        self.register_buffer("usual", torch.zeros(features, 1, 1))
+        self.register_buffer("spread", torch.ones(features, 1, 1))
+        self.inner = nn.Conv2d(features, width, 1)
+        self.around = nn.Conv2d(width, width, 3, padding=1)
+        self.outer = nn.Conv2d(width, 1, 1)
+
+    def forward(self, stages: list[Tensor]) -> Tensor:
+        says = self.says(self.pool(stages))
+        return says - says.mean((1, 2), keepdim=True)
+
+    def says(self, features: Tensor) -> Tensor:
+        """Features N,F,h,w of all stages  ->  what each place says, N,h,w, before their mean is taken off."""
+        inner = self.inner((features - self.usual) / self.spread).relu()
+        return self.outer(self.around(inner).relu()).squeeze(1)
+
+    @staticmethod
+    def pool(stages: list[Tensor]) -> Tensor:
+        """The features of all stages, N,F,h,w, at the places of the last."""
+        side = stages[-1].shape[-1]
+        return torch.cat([F.avg_pool2d(features, features.shape[-1] // side) for features in stages], 1)
+
+
 class PixelDCNN(nn.Module):
     """Pixels uint8 N,H,W,3  ->  `real` N, `classes` N,K and `evidence` N,h,w by name, as far as it has the heads.
 
-    The mean of `evidence` is the logit of `real`: each place adds its share, positive where it speaks for real.
+    The mean of `evidence` is the logit of `real`: each place adds its share, positive where it speaks for real. Where
+    weights of an Attribution are given, that says how the shares differ; else they are those of the last features.
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
     """
 
-    def __init__(self, dcnn: nn.Module, known: dict[str, Tensor] | None = None):
+    def __init__(
+        self,
+        dcnn: nn.Module,
+        known: dict[str, Tensor] | None = None,
+        attribution: dict[str, Tensor] | None = None,
+    ):
         super().__init__()
         self.network = dcnn
         self.typicality = Typicality(known) if known else None
+        self.attribution = None
+        if attribution:
+            width, features = attribution["inner.weight"].shape[:2]
+            self.attribution = Attribution(features, width)
+            self.attribution.load_state_dict(attribution)
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         images = to_images(fit(pixels, self.network.image_size, self.network.channels))
@@ -201,7 +244,10 @@ class PixelDCNN(nn.Module):
         out = {"features": features.mean((2, 3))}
         if self.network.real_head is not None:
             out["evidence"] = self.network.evidence(features)
-            out["real"] = out["evidence"].mean((1, 2)).sigmoid()
+            logit = out["evidence"].mean((1, 2))
+            out["real"] = logit.sigmoid()
+            if self.attribution is not None:
+                out["evidence"] = logit[:, None, None] + self.attribution(stages)
         if self.network.class_head is not None:
             out["classes"] = self.network.class_head(out["features"]).softmax(1)
         if self.typicality is not None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dcgan import calibration, parallel, typical
+from dcgan import attribution, calibration, parallel, typical
 from dcgan.averages import average, weight_in_average
 from dcgan.checkpoint import Notes
 from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parser
@@ -120,7 +120,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     data |= begin_with(network, lessons)
     averaged = copy.deepcopy(network).requires_grad_(False) if c.ema else network
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
-    calibrated, known = Notes(), Notes()
+    calibrated, known, attributed = Notes(), Notes(), Notes()
     learn = make_update(network, optimizer, lessons, teacher, c)
 
     def update(step: int) -> Losses:
@@ -137,18 +137,25 @@ def train_dcnn(c: DcnnConfig) -> None:
         return log, None
 
     def conclude() -> bool:
-        if (calibrated and known) or not (measured and c.gan):
+        if (calibrated and known and attributed) or not (measured and c.gan):
             return False
-        tqdm.write("The steps are done. Now its verdicts are calibrated, and it learns what it knows.", file=sys.stderr)
+        told = (
+            "The steps are done. Now its verdicts are calibrated, and it learns what it knows and where they come from."
+        )
+        tqdm.write(told, file=sys.stderr)
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
-        calibrated.update(calibrate(chosen, held_back, unseen, c))
-        known.update(what_is_known(chosen, lessons, held_back, strangers, c))
+        if not (calibrated and known):
+            calibrated.update(calibrate(chosen, held_back, unseen, c))
+            known.update(what_is_known(chosen, lessons, held_back, strangers, c))
+        torch.manual_seed(c.seed)
+        looks = min(attribution.LOOKS, c.steps)
+        attributed.update(attribution.learn(chosen, calibrated, lessons.sample, looks))
         return True
 
     parts = {"network": network, "optimizer": optimizer}
     parts |= {"average": averaged} if c.ema else {}
     parts |= {"best": best} if c.patience else {}
-    parts |= {"calibration": calibrated, "known": known} if c.gan else {}
+    parts |= {"calibration": calibrated, "known": known, "attribution": attributed} if c.gan else {}
     run = Run(c, data, parts, device)
     train(run, update, report, is_over=best.is_over, conclude=conclude)
 

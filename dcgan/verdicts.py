@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from dcgan import checkpoint, metrics
+from dcgan.attribution import BLUR, how_many
 from dcgan.degrade import reencode
 from dcgan.figures import plot
 from dcgan.yardstick import make_row, rounded
@@ -25,7 +26,6 @@ from export.verdict import FAKE, REAL, RESAVINGS, Judgement, Resaving
 
 Judge = Callable[[np.ndarray], dict[str, np.ndarray]]  # pixels uint8 N,H,W,3 -> `real` N, `evidence` N,h,w, ...
 BATCH = 250
-DELETED = 0.2  # share of the places of evidence that are taken away
 PROBED = 500  # pictures from which evidence is taken away
 GRID = np.linspace(0, 1, 101)  # of false positive rates, at which curves are kept
 CURVES = "verdicts"  # name of the files with curves and with every figure
@@ -290,10 +290,10 @@ def without(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
     n, h, w = places.shape
     order = np.argsort(-places.reshape(n, -1), axis=1, kind="stable")
     chosen = np.zeros((n, h * w), bool)
-    np.put_along_axis(chosen, order[:, : max(1, round(DELETED * h * w))], True, 1)
+    np.put_along_axis(chosen, order[:, : how_many(h * w)], True, 1)
     rows, columns = (np.arange(side) * cells // side for side, cells in zip(pixels.shape[1:3], (h, w), strict=True))
     gone = chosen.reshape(n, h, w)[:, rows][:, :, columns]
-    blur = ImageFilter.GaussianBlur(pixels.shape[1] / h / 4)
+    blur = ImageFilter.GaussianBlur(pixels.shape[1] / h * BLUR)
     blurred = [np.asarray(Image.fromarray(one).filter(blur)) for one in np.ascontiguousarray(pixels)]
     return np.where(gone[..., None], np.stack(blurred), pixels)
 

@@ -129,7 +129,7 @@ def dcnn_graphs(state: dict, c: DcnnConfig, facts: dict) -> dict[str, Graph]:
         "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
         "typical": "float32 [batch], share of unseen real pictures that are stranger to it; 0: none, nothing like it",
     }
-    module = plain(PixelDCNN(network, state.get("known")))
+    module = plain(PixelDCNN(network, *checkpoint.learnt_after(state)))
 
     def example(n: int, case: int) -> dict[str, Tensor]:
         return {"pixels": example_pixels(n, case, c.image_size)}

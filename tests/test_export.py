@@ -265,7 +265,7 @@ def test_the_best_generator_is_the_one_that_is_exported():
 
 # What onnxruntime's WebGPU backend computes itself, of what these graphs need; anything else would visit the CPU.
 ON_A_GPU = {
-    *("Abs", "Add", "And", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Gemm", "Less", "Log"),
+    *("Abs", "Add", "And", "AveragePool", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Gemm", "Less", "Log"),
     *("MatMul", "Max", "MaxPool", "Min", "Mul", "Pow", "Range", "ReduceMean"),
     *("ReduceMin", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Sqrt"),
     *("Squeeze", "Sub", "Transpose", "Unsqueeze", "Where"),

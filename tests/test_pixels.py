@@ -11,6 +11,7 @@ from PIL import Image
 from dcgan.models import DCNN, Discriminator, Generator
 from dcgan.pixels import (
     LUMA,
+    Attribution,
     PixelCritic,
     PixelDCNN,
     PixelGenerator,
@@ -143,6 +144,17 @@ def test_the_mean_of_the_evidence_is_the_logit():
     assert torch.allclose(out["evidence"].mean((1, 2)), real, atol=1e-5)
     assert torch.allclose(out["real"], real.sigmoid(), atol=1e-6)
     assert torch.allclose(out["classes"], classes.softmax(1), atol=1e-6)
+
+
+def test_an_attribution_moves_the_evidence_between_places_and_leaves_the_verdict():
+    torch.manual_seed(0)
+    network, pixels = DCNN(16, 4, 3, classes=2).eval(), torch.from_numpy(noise(3, 16))
+    weights = Attribution(12, 5).state_dict()
+    with torch.no_grad():
+        out, plain = PixelDCNN(network, attribution=weights)(pixels), PixelDCNN(network)(pixels)
+    assert torch.equal(out["real"], plain["real"])
+    assert torch.allclose(out["evidence"].mean((1, 2)), plain["evidence"].mean((1, 2)), atol=1e-5)
+    assert (out["evidence"] - plain["evidence"]).abs().amax((1, 2)).min() > 1e-3
 
 
 def test_a_dcnn_tells_only_what_it_has_learnt():

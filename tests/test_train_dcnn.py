@@ -11,7 +11,7 @@ import torch
 from drawing import dark_and_light, noise, save_all
 from processes import one_thread  # noqa: F401 - a fixture
 
-from dcgan import checkpoint, typical
+from dcgan import attribution, checkpoint, typical
 from dcgan.config import DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
 from dcgan.exported import learnt, unfold
@@ -224,6 +224,20 @@ def test_a_finished_run_knows_how_far_to_trust_it(trained):
     assert shapes.items() >= {"mean": (looks,), "precision": (looks, looks), "quantiles": (101,)}.items()
     traits = 2 * sum(stage.shape[1] for stage in checkpoint.network_of(state).stages(torch.zeros(1, 3, 16, 16)))
     assert shapes["oddity.inner.weight"] == (typical.WIDTH, traits)
+    assert tuple(state["attribution"]["inner.weight"].shape) == (attribution.WIDTH, traits // 2, 1, 1)
+
+
+def test_a_run_that_ended_before_attributions_were_learnt_learns_one_when_asked_again(trained, tmp_path):
+    shutil.copytree(trained.out, tmp_path / "old")
+    state = torch.load(tmp_path / "old" / checkpoint.NAME, weights_only=True)
+    del state["attribution"]
+    torch.save(state, tmp_path / "old" / checkpoint.NAME)
+    train_dcnn(dataclasses.replace(trained, out=str(tmp_path / "old")))
+    again = checkpoint.load(tmp_path / "old")
+    assert again["attribution"].keys() == checkpoint.load(trained.out)["attribution"].keys()
+    assert again["calibration"] == state["calibration"]
+    assert all(torch.equal(again["known"][name], value) for name, value in state["known"].items())
+    assert all(torch.equal(again["network"][name], value) for name, value in state["network"].items())
 
 
 def test_pictures_of_other_things_are_told_from_known_ones(shades, gan, tmp_path):
@@ -367,10 +381,10 @@ def test_a_bundle_is_read_back_and_unfolded(shades, gan, tmp_path, weights):
     pixels = pictures.images[:50].permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()
     expected = bundle.dcnn(pixels)
     call = on_arrays(PixelDCNN(found.network), CPU)
-    for name in ("real", "classes", "evidence", "features"):
+    for name in ("real", "classes", "features"):
         np.testing.assert_allclose(call(pixels)[name], expected[name], 1e-3, 1e-4)
     unfold(found.network, to_images(pictures.images))
-    for name in ("real", "classes", "evidence", "features"):
+    for name in ("real", "classes", "features"):
         np.testing.assert_allclose(call(pixels)[name], expected[name], 1e-3, 1e-4)
     norm = found.network.features[0][0][1]
     outputs = []
