@@ -130,6 +130,9 @@ class DcnnConfig(RunConfig):
     start: str = knob(
         "", "run of train_dcnn, or a bundle, of the same sizes, whose weights it begins with; none: random ones"
     )
+    start_share: float = knob(
+        0.0, "share of those weights in the network that is exported, a mean of them and of what it has learnt since"
+    )
     smoothing: float = knob(0.0, "share of a class's probability that is spread over all of them")
     ema: float = knob(0.0, "decay a step of the averaged network, which is then the one exported; 0: none")
     dropout: float = knob(0.2, "share of pooled features dropped")
@@ -254,7 +257,11 @@ def check(c: RunConfig) -> None:
     if not c.out:
         raise TrainingError("--out is empty; it names the folder of the run.")
     require("batch steps tick width latent_dim critic_steps penalty_every", lambda n: n >= 1, "it must be at least 1")
-    require("validation beta1 beta2 ema dropout smoothing", lambda x: 0 <= x < 1, "it is a share, from 0 to below 1")
+    require(
+        "validation beta1 beta2 ema dropout smoothing start_share",
+        lambda x: 0 <= x < 1,
+        "it is a share, from 0 to below 1",
+    )
     require("decay", lambda x: 0 <= x <= 1, "it is a share, from 0 to 1")
     require("critic_width critic_extra blocks", lambda n: n >= 0, "it must be 0 or more")
     require("lr lr_g lr_d weight_decay l1 r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
@@ -269,5 +276,8 @@ def check(c: RunConfig) -> None:
         require("validation", lambda x: x > 0, "--patience watches held-back pictures, so it must be above 0")
     if getattr(c, "gan", ()):
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
+    if getattr(c, "start_share", 0):
+        able = c.start and c.gan and (c.validation or c.folds)
+        require("start_share", lambda x: able, "it needs --start, --gan and held-back pictures")
     if c.image_size:
         image_size_factors(c.image_size)

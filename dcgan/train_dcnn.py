@@ -118,6 +118,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
     data |= begin_with(network, lessons)
+    start = {name: value.clone() for name, value in network.state_dict().items()} if c.start_share else {}
     averaged = copy.deepcopy(network).requires_grad_(False) if c.ema else network
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
     calibrated, known, attributed = Notes(), Notes(), Notes()
@@ -145,6 +146,7 @@ def train_dcnn(c: DcnnConfig) -> None:
         tqdm.write(told, file=sys.stderr)
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         if not (calibrated and known):
+            mix(chosen, start, c.start_share)
             calibrated.update(calibrate(chosen, held_back, unseen, c))
             known.update(what_is_known(chosen, lessons, held_back, strangers, c))
         torch.manual_seed(c.seed)
@@ -203,6 +205,18 @@ def begin_with(network: DCNN, lessons: Lessons) -> dict:
     if start.folded:
         unfold(network, lessons(1)[0])
     return {"start": start.sha256}
+
+
+def mix(network: DCNN, start: dict[str, Tensor], share: float) -> None:
+    """Moves the network's weights towards those that it began with, by a share of the way.
+
+    What it has learnt last it knows best, and what it has not met since it began forgets; a mean of both weights keeps
+    most of either: Wortsman et al., Robust fine-tuning of zero-shot models, 2022, section 3.
+    """
+    weights = network.state_dict()
+    for name, value in start.items():
+        if value.is_floating_point():
+            weights[name].lerp_(value, share)
 
 
 def make_update(

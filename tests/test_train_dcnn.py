@@ -369,6 +369,23 @@ def test_a_run_may_begin_with_the_weights_of_another(shades, gan, tmp_path):
             train_dcnn(dataclasses.replace(second, out=str(tmp_path / "third"), **changes))
 
 
+def test_the_network_that_is_kept_may_be_a_mean_of_both_ends(shades, gan, tmp_path):
+    first = DcnnConfig(data=shades, out=str(tmp_path / "first"), gan=(gan,), **TOY)
+    train_dcnn(first)
+    plain = dataclasses.replace(first, out=str(tmp_path / "plain"), start=first.out, lr=0.1)
+    half = dataclasses.replace(plain, out=str(tmp_path / "half"), start_share=0.25)
+    for c in (plain, half, half):  # and asked again, it is not moved again
+        train_dcnn(c)
+    begun, learnt_since, kept = (checkpoint.dcnn_of(checkpoint.load(c.out)).state_dict() for c in (first, plain, half))
+    weight = "features.0.0.0.weight"
+    assert (begun[weight] - learnt_since[weight]).abs().max() > 0.01
+    for name, value in kept.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.25 * begun[name] + 0.75 * learnt_since[name])
+    with pytest.raises(TrainingError, match=r"--start-share is 0.5; it needs --start, --gan and held-back pictures"):
+        train_dcnn(dataclasses.replace(first, out=str(tmp_path / "none"), start_share=0.5))
+
+
 @pytest.mark.parametrize("weights", ["fp32", "fp16"])
 def test_a_bundle_is_read_back_and_unfolded(shades, gan, tmp_path, weights):
     first = DcnnConfig(data=shades, out=str(tmp_path / "first"), gan=(gan,), **TOY | {"width": 16})
