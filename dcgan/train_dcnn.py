@@ -140,10 +140,8 @@ def train_dcnn(c: DcnnConfig) -> None:
     def conclude() -> bool:
         if (calibrated and known and attributed) or not (measured and c.gan):
             return False
-        told = (
-            "The steps are done. Now its verdicts are calibrated, and it learns what it knows and where they come from."
-        )
-        tqdm.write(told, file=sys.stderr)
+        told = "Now it learns how far its verdicts can be trusted, what it knows, and where verdicts come from."
+        tqdm.write(f"The steps are done. {told}", file=sys.stderr)
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         if not (calibrated and known):
             mix(chosen, start, c.start_share)
