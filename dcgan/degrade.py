@@ -25,9 +25,11 @@ from dcgan.pixels import to_images, to_levels
 QUALITIES = (30, 95)  # of a lossy container, the lowest and the highest
 JPEGS = 0.7  # share of the containers that are JPEG; the others are WebP
 SOFTENED = 0.5  # share of the degraded pictures that are resampled or blurred, before the container and after it
+HALVED = 0.25  # share of the degraded pictures that have been at half the size, as what is passed on often has
 NOISY = 0.25  # share of the degraded pictures that get noise
 LOUDEST = 8.0  # grey levels: the largest standard deviation of noise
-FACTORS = (0.5, 0.6, 0.75, 0.9, 1.5, 2.0)  # of the side in which a picture has been meanwhile
+FACTORS = (0.5, 0.6, 0.75, 0.9, 1.5, 2.0)  # of the side in which a picture has been meanwhile; half the size first
+CURVES = ("bilinear", "bicubic")  # by which it came there and back
 BLURS = (0.4, 0.6, 0.8, 1.0, 1.2)  # standard deviations in pixels
 REACH = 2  # pixels by which a picture is shifted in each step
 HALF_A_BLOCK = 4  # pixels, of JPEG's blocks, by which one is moved before its container
@@ -53,9 +55,10 @@ def reencode_level(levels: np.ndarray, jpeg: bool, quality: int, subsampled: boo
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def worn_copies(images: Tensor, seed: tuple[int, ...]) -> Tensor:
+def worn_copies(images: Tensor, seed: tuple[int, ...], halved: float = HALVED) -> Tensor:
     """Images uint8 N,C,S,S -> uint8 N,C,S,S on the CPU: each moved, softened or not, in a container of its own quality.
 
+    halved: the share of them that are at half the size and back before that.
     Moved, because the blocks of a container that it may have been in before would else lie on those of the new one,
     and show through it.
     The same seed does the same to as many pictures, in any number of threads.
@@ -63,6 +66,7 @@ def worn_copies(images: Tensor, seed: tuple[int, ...]) -> Tensor:
     n, size, bank = len(images), images.shape[2], softeners(images.shape[2])
     rng = np.random.default_rng(seed)
     which = rng.integers(1, len(bank), n) * (rng.random(n) < SOFTENED)
+    which = np.where(rng.random(n) < halved, rng.integers(1, 1 + len(CURVES), n), which)
     jpeg, subsampled = rng.random(n) < JPEGS, rng.random(n) < 0.5
     quality = rng.integers(QUALITIES[0], QUALITIES[1] + 1, n)
     offset = torch.from_numpy(rng.integers(-HALF_A_BLOCK, HALF_A_BLOCK + 1, (n, 2)))
@@ -105,7 +109,7 @@ def softeners(size: int) -> Tensor:
     trips = [
         resized(resized(along, max(1, round(size * factor)), mode), size, mode)[0, 0]
         for factor in FACTORS
-        for mode in ("bilinear", "bicubic")
+        for mode in CURVES
     ]
     return torch.stack([torch.eye(size), *trips, *(blur(size, sigma) for sigma in BLURS)])
 

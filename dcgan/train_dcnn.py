@@ -20,7 +20,7 @@ from dcgan.averages import average, weight_in_average
 from dcgan.checkpoint import Notes
 from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Pictures, load
-from dcgan.degrade import worn_copies
+from dcgan.degrade import HALVED, worn_copies
 from dcgan.exported import learnt, unfold
 from dcgan.folds import cross_validate
 from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
@@ -267,8 +267,10 @@ def examine(network: DCNN, validation: Pictures, unseen: Tensor | None, c: DcnnC
 
 
 def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -> dict:
-    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are, degraded, and
-    some of them after each of the re-savings that a picture is judged with.
+    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are, degraded, all of
+    them at half the size before, and some after each of the re-savings that a picture is judged with.
+
+    As much counts what is hard to tell as what is easy, or probabilities would come true of easy pictures alone.
     """
 
     def logits(images: Tensor) -> np.ndarray:
@@ -276,7 +278,12 @@ def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -
 
     pair = (held_back, unseen)
     clean = tuple(logits(images) for images in pair)
-    worn = tuple(logits(worn_copies(images, (c.seed, number))) for number, images in enumerate(pair, 2))
+    worn = tuple(
+        np.concatenate(
+            [logits(worn_copies(images, (c.seed, number, k), halved)) for k, halved in enumerate((HALVED, 1))]
+        )
+        for number, images in enumerate(pair, 2)
+    )
     some = [images[some_of(len(images), MOST_RESAVED)] for images in pair]
     resaved = tuple(np.stack([logits(each) for each in [images, *resavings(images)]]) for images in some)
     return calibration.fit(clean, worn, resaved)

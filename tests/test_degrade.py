@@ -77,6 +77,21 @@ def test_a_worse_quality_is_farther_from_the_picture(container, mode):
     assert 0 < apart[0] < apart[1] < apart[2] < 20
 
 
+def test_a_share_of_worn_copies_has_been_at_half_the_size(monkeypatch):
+    monkeypatch.setattr(degrade, "SOFTENED", 0)
+    monkeypatch.setattr(degrade, "QUALITIES", (95, 95))
+    images = photographs(400)
+
+    def roughness(worn: torch.Tensor) -> torch.Tensor:
+        return worn.float().diff(dim=3).abs().mean((1, 2, 3))
+
+    whole, some, every = (roughness(worn_copies(images, (5, 0), halved)) for halved in (0.0, 0.25, 1.0))
+    assert every.mean() < 0.75 * whole.mean()
+    changed = some < 0.9 * whole  # the same containers, for a seed
+    assert changed.float().mean() == pytest.approx(0.25, abs=0.07)
+    torch.testing.assert_close(some[changed].mean(), every[changed].mean(), rtol=0.1, atol=0)
+
+
 def test_worn_copies_are_the_same_for_a_seed_in_any_number_of_threads(monkeypatch):
     monkeypatch.setattr(degrade, "BLOCK", 3)
     for channels in (1, 3):
