@@ -143,9 +143,10 @@ def train_dcnn(c: DcnnConfig) -> None:
         told = "Now it learns how far its verdicts can be trusted, what it knows, and where verdicts come from."
         tqdm.write(f"The steps are done. {told}", file=sys.stderr)
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
-        if not (calibrated and known):
+        if not calibrated:
             mix(chosen, start, c.start_share)
             calibrated.update(calibrate(chosen, held_back, unseen, c))
+        if not known:
             known.update(what_is_known(chosen, lessons, held_back, strangers, c))
         torch.manual_seed(c.seed)
         looks = min(attribution.LOOKS, c.steps)
