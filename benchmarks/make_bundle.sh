@@ -15,6 +15,12 @@
 #   python -m dcgan.train_dcnn --data cifar10 --gan models/cifar10 runs/cifar10-paper --out runs/cifar10-dcnn \
 #     --start models/cifar10 --teacher models/cifar10 --unlike photographs --width 32 --blocks 3 --batch 256 --steps 1800 \
 #     --lr 5e-4 --weight-decay 0.05 --augment cut --ema 0.995 --smoothing 0.05 --degrade 0.5
+# That of faces (checkpoint 0196df309ab5) likewise (hinge: --width 32 --steps 2500, stopped at 2000; hourglass: --width 8
+# --steps 3000):
+#   python -m dcgan.train_gan --data celeba64 --out runs/faces-paper --preset paper --width 32 --steps 1200
+#   python -m dcgan.train_dcnn --data celeba64 --gan models/faces runs/faces-paper --out runs/faces-mean \
+#     --start models/faces --start-share 0.5 --width 24 --blocks 1 --batch 256 --steps 1300 --lr 1e-3 \
+#     --weight-decay 0.05 --augment cut --ema 0.995 --smoothing 0.05 --degrade 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
