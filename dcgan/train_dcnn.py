@@ -27,7 +27,7 @@ from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import fit, looks, to_images
-from dcgan.players import form
+from dcgan.players import form, share_out
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, settle_precision, train
 from dcgan.watch import Patience
 from export.resave import resave
@@ -285,9 +285,10 @@ def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -
         )
         for number, images in enumerate(pair, 2)
     )
-    some = [images[some_of(len(images), MOST_RESAVED)] for images in pair]
-    resaved = tuple(np.stack([logits(each) for each in [images, *resavings(images)]]) for images in some)
-    return calibration.fit(clean, worn, resaved)
+    by_generator = [fakes for fakes in unseen.split(share_out(len(unseen), len(c.gan))) if len(fakes)]
+    some = (images[some_of(len(images), MOST_RESAVED)] for images in (held_back, *by_generator))
+    resaved = [np.stack([logits(each) for each in [images, *resavings(images)]]) for images in some]
+    return calibration.fit(clean, worn, (resaved[0], resaved[1:]))
 
 
 def resavings(images: Tensor) -> list[Tensor]:
