@@ -21,6 +21,14 @@
 #   python -m dcgan.train_dcnn --data celeba64 --gan models/faces runs/faces-paper --out runs/faces-mean \
 #     --start models/faces --start-share 0.5 --width 24 --blocks 1 --batch 256 --steps 1300 --lr 1e-3 \
 #     --weight-decay 0.05 --augment cut --ema 0.995 --smoothing 0.05 --degrade 1
+# And that of fashion-mnist (checkpoint c1df433a9550; hinge: --width 32 --steps 3500; hourglass: --width 8 --steps 5000):
+#   python -m dcgan.train_gan --data fashion-mnist --out runs/fashion-mnist-paper --preset paper --width 32 --steps 2500
+#   python -m dcgan.train_gan --data fashion-mnist --out runs/fashion-mnist-seed-1 --seed 1 --width 32 --batch 64 \
+#     --steps 2500
+#   python -m dcgan.train_dcnn --data fashion-mnist --gan models/fashion-mnist runs/fashion-mnist-paper \
+#     runs/fashion-mnist-seed-1 --out runs/fashion-mnist-dcnn --start models/fashion-mnist --start-share 0.5 \
+#     --teacher models/fashion-mnist --width 32 --blocks 2 --batch 256 --steps 2400 --lr 5e-4 --weight-decay 0.05 \
+#     --augment cut --ema 0.995 --smoothing 0.05 --degrade 0.6
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
