@@ -17,22 +17,22 @@ ROUNDS = 100  # of Newton's method: six or seven do
 def fit(
     clean: tuple[np.ndarray, np.ndarray],
     worn: tuple[np.ndarray, np.ndarray],
-    resaved: tuple[np.ndarray, list[np.ndarray]],
+    resaved: list[np.ndarray],
 ) -> dict:
     """All that a checkpoint keeps of calibration, from logits (of real pictures, of fakes) before any.
 
     clean: as they are; worn: after re-encoding and the like; resaved: 1 + R,N each, of some of them as they are, and
-    after each of the re-savings that they are judged with; of the fakes, by generator. `slope` and `bias` give the
-    calibrated logit; the `threshold`, the `unsure_band` and the `resaved_band` are probabilities after calibration;
-    `errors`: shares of both kinds of pictures, `false_alarms` (real ones that are called fake) and `misses` (fakes that
-    are called real).
+    after each of the re-savings that they are judged with: of real ones first, then of each generator's fakes. `slope`
+    and `bias` give the calibrated logit; the `threshold`, the `unsure_band` and the `resaved_band` are probabilities
+    after calibration; `errors`: shares of both kinds of pictures, `false_alarms` (real ones that are called fake) and
+    `misses` (fakes that are called real).
     """
     mixed = tuple(np.concatenate(each) for each in zip(clean, worn, strict=True))
     slope, bias = platt(*mixed)
     clean, worn, mixed = (tuple(slope * logits + bias for logits in each) for each in (clean, worn, mixed))
     middle = best_threshold(*mixed)
     width = unsure_width(*clean, middle)
-    of_real, *of_fakes = (slope * logits + bias for logits in (resaved[0], *resaved[1]))
+    of_real, *of_fakes = (slope * logits + bias for logits in resaved)
     # Of no generator may more be left without an answer because others are easier to tell.
     beyond = max(resaved_width(of_real, of_fake, middle, width) for of_fake in of_fakes)
     return {

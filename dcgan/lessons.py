@@ -47,6 +47,11 @@ def make_fakes(generators: list[Player], n: int, part: str) -> Tensor:
     return torch.cat(fakes)
 
 
+def by_generator(fakes: Tensor, among: int) -> list[Tensor]:
+    """What make_fakes made of so many generators, apart again; without those whose share was none."""
+    return [each for each in fakes.split(share_out(len(fakes), among)) if len(each)]
+
+
 def some_of(n: int, most: int) -> Tensor:
     """Which `most` of n to take (all, where they are fewer), in order; always the same ones."""
     return torch.from_numpy(np.sort(np.random.default_rng(2015).permutation(n)[:most]))

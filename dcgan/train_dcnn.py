@@ -23,11 +23,11 @@ from dcgan.data import Pictures, load
 from dcgan.degrade import HALVED, worn_copies
 from dcgan.exported import learnt, unfold
 from dcgan.folds import cross_validate
-from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
+from dcgan.lessons import Lessons, by_generator, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
 from dcgan.models import DCNN, make_dcnn
 from dcgan.pixels import fit, looks, to_images
-from dcgan.players import form, share_out
+from dcgan.players import form
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, settle_precision, train
 from dcgan.watch import Patience
 from export.resave import resave
@@ -148,9 +148,10 @@ def train_dcnn(c: DcnnConfig) -> None:
             calibrated.update(calibrate(chosen, held_back, unseen, c))
         if not known:
             known.update(what_is_known(chosen, lessons, held_back, strangers, c))
-        torch.manual_seed(c.seed)
-        looks = min(attribution.LOOKS, c.steps)
-        attributed.update(attribution.learn(chosen, calibrated, lessons.sample, looks))
+        if not attributed:
+            torch.manual_seed(c.seed)
+            looks = min(attribution.LOOKS, c.steps)
+            attributed.update(attribution.learn(chosen, calibrated, lessons.sample, looks))
         return True
 
     parts = {"network": network, "optimizer": optimizer}
@@ -268,8 +269,8 @@ def examine(network: DCNN, validation: Pictures, unseen: Tensor | None, c: DcnnC
 
 
 def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -> dict:
-    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are, degraded, all of
-    them at half the size before, and some after each of the re-savings that a picture is judged with.
+    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are; degraded;
+    degraded at half the size; and some of them after each of the re-savings that a picture is judged with.
 
     As much counts what is hard to tell as what is easy, or probabilities would come true of easy pictures alone.
     """
@@ -277,18 +278,17 @@ def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -
     def logits(images: Tensor) -> np.ndarray:
         return predict(network, images)[0].double().cpu().numpy()
 
-    pair = (held_back, unseen)
-    clean = tuple(logits(images) for images in pair)
-    worn = tuple(
-        np.concatenate(
-            [logits(worn_copies(images, (c.seed, number, k), halved)) for k, halved in enumerate((HALVED, 1))]
-        )
-        for number, images in enumerate(pair, 2)
-    )
-    by_generator = [fakes for fakes in unseen.split(share_out(len(unseen), len(c.gan))) if len(fakes)]
-    some = (images[some_of(len(images), MOST_RESAVED)] for images in (held_back, *by_generator))
-    resaved = [np.stack([logits(each) for each in [images, *resavings(images)]]) for images in some]
-    return calibration.fit(clean, worn, (resaved[0], resaved[1:]))
+    def degraded(images: Tensor, number: int) -> np.ndarray:
+        copies = (worn_copies(images, (c.seed, number, k), halved) for k, halved in enumerate((HALVED, 1)))
+        return np.concatenate([logits(each) for each in copies])
+
+    def resaved(images: Tensor) -> np.ndarray:
+        some = images[some_of(len(images), MOST_RESAVED)]
+        return np.stack([logits(each) for each in [some, *resavings(some)]])
+
+    clean, worn = (logits(held_back), logits(unseen)), (degraded(held_back, 2), degraded(unseen, 3))
+    kinds = [held_back, *by_generator(unseen, len(c.gan))]
+    return calibration.fit(clean, worn, [resaved(images) for images in kinds])
 
 
 def resavings(images: Tensor) -> list[Tensor]:

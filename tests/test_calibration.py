@@ -101,7 +101,7 @@ def test_re_savings_leave_as_many_unsure_as_are_allowed(monkeypatch):
 def test_all_that_is_kept_of_a_calibration():
     clean, worn = judged(5000, 0.2, 1.0), judged(5000, 0.2, 1.0, seed=1)
     real, fake = (np.stack([logits, logits + 0.5, logits - 0.5])[:, :500] for logits in clean)
-    found = calibration.fit(clean, tuple(0.5 * (logits + 5) - 5 for logits in worn), (real, [fake]))
+    found = calibration.fit(clean, tuple(0.5 * (logits + 5) - 5 for logits in worn), [real, fake])
     assert found["resaved_band"][0] <= found["threshold"] <= found["resaved_band"][1]
     assert 0 < found["unsure_band"][0] <= found["threshold"] <= found["unsure_band"][1] < 1
     logit = [found["slope"] * logits + found["bias"] for logits in clean]
@@ -117,7 +117,7 @@ def test_as_many_verdicts_of_the_hardest_generator_are_left_open_as_of_all_where
     clean = (np.full(100, 3.0), np.full(100, -3.0))
     real = np.tile(clean[0], (2, 1))
     easy, hard = np.tile(clean[1], (2, 1)), np.stack([clean[1], np.linspace(-3, 4, 100)])
-    bands = [calibration.fit(clean, clean, (real, fakes))["resaved_band"] for fakes in ([hard], [easy, hard], [easy])]
+    bands = [calibration.fit(clean, clean, [real, *fakes])["resaved_band"] for fakes in ([hard], [easy, hard], [easy])]
     assert bands[0] == bands[1] != bands[2]
 
 

@@ -231,7 +231,7 @@ def test_a_finished_run_knows_how_far_to_trust_it(trained):
 def test_a_run_that_ended_before_something_was_learnt_learns_that_alone_when_asked_again(trained, tmp_path, missing):
     shutil.copytree(trained.out, tmp_path / "old")
     state = torch.load(tmp_path / "old" / checkpoint.NAME, weights_only=True)
-    kept = {name: state[name] for name in ("network", "calibration", "known") if name not in missing}
+    kept = {name: state[name] for name in ("network", "calibration", "known", "attribution") if name not in missing}
     torch.save({name: part for name, part in state.items() if name not in missing}, tmp_path / "old" / checkpoint.NAME)
     train_dcnn(dataclasses.replace(trained, out=str(tmp_path / "old")))
     again = checkpoint.load(tmp_path / "old")
