@@ -181,7 +181,8 @@ class Evaluation:
             rows = self.measure_generator(player, self.real(c), self.o.referee)
             return rows + ([self.measure_critic(state, self.real(c))] if self.o.svm else [])
         unseen = load_unseen(self.real(c))
-        fakes_of = self.known(state) | self.held_out(unseen, set(state["data"].get("fakes", [])))
+        fakes_of = self.known(state) | self.bundled(unseen)
+        fakes_of |= self.held_out(unseen, set(state["data"].get("fakes", [])))
         of = "dcnn" if c.gan else "referee"
         found = measure_dcnn(of, player, unseen, fakes_of, self.others(), self.o.n or JUDGED)
         verdicts.keep(folder, state["sha256"], found.said, found.classes)
@@ -205,6 +206,11 @@ class Evaluation:
         sets = [RunConfig(data=data, data_dir=self.o.data_dir, memory=MEMORY) for data in self.o.unlike]
         pictures = [load_unseen(c) for c in sets]
         return {each.facts["name"]: each for each in pictures}
+
+    def bundled(self, like: Pictures) -> dict[str, list[Player]]:
+        """The generator of --bundled, of pictures like these. Raises TrainingError."""
+        place = self.o.bundled
+        return {verdicts.BUNDLED: [load_fitting("--bundled", place, form(like))[0]]} if place else {}
 
     def held_out(self, like: Pictures, known: set[str]) -> dict[str, list[Player]]:
         """The generators of --held-out, of pictures like these. Raises TrainingError for one that is known (sha256)."""
@@ -352,6 +358,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="of a DCNN with --gan: where the runs, or bundles, that it has learnt from are now, or those of them that "
         "are still there (default: where they were)",
+    )
+    parser.add_argument(
+        "--bundled",
+        type=Path,
+        metavar="RUN",
+        help="of a run of train_dcnn with --gan: the generator beside which it will be in a bundle, whose fakes are "
+        "judged apart as well, as a bundle's own always are",
     )
     parser.add_argument(
         "--unlike",

@@ -110,6 +110,18 @@ def test_generators_of_bundles_are_known_or_held_out_too(dcnn_run, gan_run, toy_
         assert f"--held-out {toy_bundle}: the DCNN has learnt from this generator." in message
 
 
+def test_the_generator_of_its_bundle_is_judged_apart(dcnn_run, gan_run, toy_pictures, tmp_path, capsys):
+    run = shutil.copytree(dcnn_run, tmp_path / "dcnn")
+    rows = {row["metric"]: row for row in lines_of(capsys, run, "--bundled", gan_run, "--n", "40")}
+    for metric in ("real_or_fake_balanced_accuracy", "real_or_fake_calibration_error", "real_or_fake_unsure"):
+        # It is the only one that the DCNN knows, and so both are of the same fakes.
+        assert rows[f"{metric}_bundled"]["value"] == rows[metric]["value"]
+    assert rows["real_or_fake_auc_bundled_jpeg_60"]["on"].endswith(
+        "fakes of the bundle's generator, of unused seeds, after JPEG 60"
+    )
+    assert f"There is no checkpoint at {tmp_path}" in refused(capsys, run, "--bundled", tmp_path)
+
+
 def test_a_dcnn_is_asked_about_what_it_knows_wherever_that_is_now(dcnn_run, gan_run, toy_pictures, tmp_path, capsys):
     run, moved = shutil.copytree(dcnn_run, tmp_path / "dcnn"), shutil.copytree(gan_run, tmp_path / "moved")
     others = tmp_path / "others"
