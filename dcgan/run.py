@@ -66,7 +66,8 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        name = f"{torch.get_num_threads()} CPU threads ({platform.machine()})"
+        n = torch.get_num_threads()
+        name = f"{n} CPU thread{'s' * (n > 1)} ({platform.machine()})"
     return f"{parallel.world()} x {name}" if parallel.world() > 1 else name
 
 

@@ -24,7 +24,7 @@ from torch import nn
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, GanConfig, TrainingError
-from dcgan.run import Run, pick_device, speed_of_bf16, train
+from dcgan.run import Run, describe, pick_device, speed_of_bf16, train
 from dcgan.train_dcnn import train_dcnn
 from dcgan.train_gan import cli, train_gan
 
@@ -77,6 +77,12 @@ def saved(path: Path, kind: type = GanConfig) -> nn.Module:
     network = nn.Linear(3, 2)
     checkpoint.save(path, kind(out="run", width=5), 7, {"classes": ["a"]}, {"G": network}, {"seconds": 1.5})
     return network
+
+
+def test_a_processor_is_called_by_its_threads():
+    assert describe(torch.device("cpu")).startswith("1 CPU thread (")
+    torch.set_num_threads(2)
+    assert describe(torch.device("cpu")).startswith("2 CPU threads (")
 
 
 def test_a_checkpoint_gives_back_what_was_saved(tmp_path):
