@@ -26,7 +26,7 @@ case $name in
   faces) # were kept as JPEG, which no fake was: all are re-encoded, so that this does not tell them apart
     data=celeba64 others="fashion-mnist cifar10" gan="--steps 56000 --critic-width 48"
     dcnn="--width 24 --blocks 1" lessons="--steps 2000 --degrade 1"
-    small=(1500 1200 2000 3000) more="--steps 1300 --lr 1e-3 --degrade 1" ;;
+    small=(1500 1200 2000 3000) more="--steps 800 --lr 1e-3 --degrade 1" ;;
   *) echo "There is no bundle $name; there are fashion-mnist, cifar10 and faces." >&2 && exit 2 ;;
 esac
 KEEP=${KEEP:-${MORE:-}}
