@@ -8,7 +8,8 @@
 # cifar10 and faces are looked for in the folder DATA (cifar10.zip, celeba64.zip); CIFAR-10 is else downloaded.
 # KEEP=1 keeps the bundle's generator and referee, and makes a DCNN for them: the generator is among those it learns from.
 # MORE=1 lets the bundle's DCNN learn on, too, from smaller generators: all in two to four hours on two CPU cores. The
-# shipped ones were made as without, for earlier generators, on an H200, and have then learnt on so.
+# shipped ones were made as without, for earlier generators, on an H200, and have then learnt on so: those of cifar10 and
+# faces twice, the first time without seed-1.
 # UNLIKE, if set, is a folder of other things, which the DCNN is to know as such. That of cifar10 was shown twelve squares
 # of each of 527 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
 set -euo pipefail
