@@ -7,10 +7,10 @@
 # meets, of another game and of another architecture, to measure it by.
 # cifar10 and faces are looked for in the folder DATA (cifar10.zip, celeba64.zip); CIFAR-10 is else downloaded.
 # KEEP=1 keeps the bundle's generator and referee, and makes a DCNN for them: the generator is among those it learns from.
-# MORE=1 lets the bundle's DCNN learn on, too, from smaller generators, of clothes from two further ones as well: all
+# MORE=1 lets the bundle's DCNN learn on, too, from smaller generators, of clothes from four further ones as well: all
 # in an afternoon on two CPU cores. The shipped ones were made as without, for earlier generators, on an H200, and
-# have then learnt on so: that of clothes three times, the last two from one of the further ones more each; those of
-# cifar10 and faces twice, the first time without seed-1.
+# have then learnt on so: that of clothes four times, without the further ones, then with one, two and all four of
+# them; those of cifar10 and faces twice, the first time without seed-1.
 # UNLIKE, if set, is a folder of other things, which the DCNN is to know as such. That of cifar10 was shown twelve squares
 # of each of 527 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
 set -euo pipefail
@@ -22,7 +22,9 @@ case $name in
     data=fashion-mnist others="cifar10 celeba64" gan="--steps 48000"
     dcnn="--width 32 --blocks 2" lessons="--steps 7000 --degrade 0.4"
     small=(2500 2500 3500 5000)
-    further=("seed-2 --seed 2 --steps 9000" "squares --loss mse $spectral --no-conditional --seed 3 --steps 6000")
+    further=("seed-2 --seed 2 --steps 9000" "squares --loss mse $spectral --no-conditional --seed 3 --steps 6000"
+      "seed-4 --no-conditional --seed 4 --steps 4500"
+      "spectral --loss cross-entropy $spectral --no-conditional --seed 5 --steps 5000")
     more="--steps 2000 --lr 5e-4 --degrade 0.7" ;;
   cifar10)
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
