@@ -1,7 +1,8 @@
 """Train a DCNN: python -m dcgan.train_dcnn --data fashion-mnist --gan runs/clothes --out runs/clothes-dcnn
 
 Real or fake, learnt from real pictures and from those of the generators named; and the class, learnt from real ones
-alone. Without --gan it learns the classes only, and so serves as the referee of generators it has never seen.
+and, of fakes too, from a teacher, if one is named. Without --gan it learns the classes only, and so serves as the
+referee of generators it has never seen.
 """
 
 import copy
@@ -234,12 +235,11 @@ def make_update(
         if real_logits is not None:
             losses["real_loss"] = real_loss(real_logits.float(), is_real)
         if class_logits is not None:
-            class_logits = class_logits[: c.real_batch].float()
-            losses["class_loss"] = class_loss(class_logits, label, c.smoothing)
-        if teacher is not None:
+            losses["class_loss"] = class_loss(class_logits[: c.real_batch].float(), label, c.smoothing)
+        if teacher is not None:  # it speaks of fakes, too, of whose classes the pupil would else forget what it knew
             with torch.no_grad(), autocast(c, lessons.device):
-                wanted = teacher(images[: c.real_batch])[1].float()
-            losses["class_loss"] = torch.lerp(losses["class_loss"], distillation(class_logits, wanted), TAUGHT)
+                wanted = teacher(images)[1].float()
+            losses["class_loss"] = torch.lerp(losses["class_loss"], distillation(class_logits.float(), wanted), TAUGHT)
         penalty = c.l1 * size_of_weights(network) if c.l1 else 0.0
         descend(sum(losses.values()) + penalty, optimizer, learning_rate(c, step))
         return {name: loss.detach() for name, loss in losses.items()}

@@ -15,11 +15,21 @@ from dcgan import attribution, checkpoint, typical
 from dcgan.config import DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
 from dcgan.exported import learnt, unfold
-from dcgan.lessons import load_generators, make_fakes
+from dcgan.lessons import Lessons, load_generators, make_fakes
+from dcgan.losses import class_cross_entropy, distillation
 from dcgan.models import make_dcnn
 from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays, to_images
 from dcgan.players import draw
-from dcgan.train_dcnn import learning_rate, predict, resolve, size_of_weights, train_dcnn
+from dcgan.train_dcnn import (
+    TAUGHT,
+    learning_rate,
+    make_optimizer,
+    make_update,
+    predict,
+    resolve,
+    size_of_weights,
+    train_dcnn,
+)
 from dcgan.train_gan import train_gan
 from export.latents import latents
 from export.runtime import Bundle
@@ -353,6 +363,22 @@ def test_a_pupil_learns_what_its_teacher_says(shades, tmp_path):
         train_dcnn(pupil)
     with pytest.raises(TrainingError, match=r"--teacher .* has learnt other classes, or pictures of another size"):
         train_dcnn(dataclasses.replace(pupil, out=str(tmp_path / "large"), image_size=32))
+
+
+def test_a_teacher_speaks_of_fakes_too_and_labels_of_real_pictures_alone(shades, gan, tmp_path):
+    """Or what a pupil says of a generator's classes fades from one teacher to the next."""
+    c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path), channels=3, **TOY)
+    lessons = Lessons(c, load(c), make_fakes([p for p, _ in load_generators(c.gan, c, CPU)], 50, "train"), CPU)
+    pupil, teacher = make_dcnn(c, 2), make_dcnn(c, 2).eval()
+    torch.manual_seed(0)
+    images, label = lessons(1)
+    said, wanted = pupil(images)[1], teacher(images)[1]
+    assert 0 < c.real_batch < len(said)
+    by_label = class_cross_entropy(said[: c.real_batch], label)
+    update = make_update(pupil, make_optimizer(pupil, c, CPU), lessons, teacher, c)
+    torch.manual_seed(0)
+    expected = torch.lerp(by_label, distillation(said, wanted), TAUGHT)
+    assert update(1)["class_loss"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_a_run_may_begin_with_the_weights_of_another(shades, gan, tmp_path):
