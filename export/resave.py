@@ -24,7 +24,7 @@ def encoded(picture: Image.Image, form: str, quality: int) -> Image.Image:
     """The picture after a round through a file."""
     file = io.BytesIO()
     picture.save(file, form, quality=quality)
-    return Image.open(file).convert("RGB")
+    return Image.open(file, formats=[form]).convert("RGB")
 
 
 def blurred(picture: Image.Image) -> Image.Image:

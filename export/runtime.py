@@ -29,6 +29,7 @@ from export.pictures import PictureError, read_picture
 from export.recipes import Recipe, RecipeError, latents_of
 from export.sharing import SHARE, Arrays, Turns, cores, joined, pieces, spread
 
+CPU = "CPUExecutionProvider"
 MANIFEST = "manifest.json"
 ORDER = "order.txt"  # beside bundles: which of them come first
 NON_COMMERCIAL = re.compile(r"non.?commercial|\bnc\b|research (use )?only", re.IGNORECASE)
@@ -69,7 +70,7 @@ def open_session(model: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.inter_op_num_threads = options.intra_op_num_threads = 1
-    providers = ["CPUExecutionProvider"]
+    providers = [CPU]
     if cuda_is_here():
         ort.preload_dlls()
         providers.insert(0, "CUDAExecutionProvider")
@@ -111,7 +112,7 @@ class Model:
         self.numbers = {name.lower(): i for i, name in reversed(list(enumerate(self.classes)))}  # the first, of twins
         self.image_size: int = self.facts["image_size"]
         self.output_names = [output.name for output in self.session.get_outputs()]
-        if self.provider == "CPUExecutionProvider":
+        if self.provider == CPU:
             self.turns = Turns(functools.partial(spread, self.compute), SHARE * len(cores()))
         else:
             self.turns = Turns(self.compute, MOST_AT_ONCE)
@@ -130,10 +131,16 @@ class Model:
     def seconds(self) -> float:
         return getattr(self._local, "seconds", 0.0)
 
-    def run(self, inputs: Arrays) -> Arrays:
-        """The graph's outputs by name, of a turn or several (export/sharing.py)."""
+    def run(self, inputs: Arrays, alone: bool = False) -> Arrays:
+        """The graph's outputs by name, of a turn or several (export/sharing.py).
+
+        alone: in the calling thread and out of turn, for callers whose threads keep all cores busy as they are. A GPU,
+        which does best with many pictures at a time, nevertheless runs them in turns.
+        """
+        alone = alone and self.provider == CPU
         began = time.perf_counter()
-        outputs = joined([self.turns(some) for some in pieces(inputs, self.turns.most)])
+        some_run, most = (self.compute, SHARE) if alone else (self.turns, self.turns.most)
+        outputs = joined([some_run(some) for some in pieces(inputs, most)])
         self._local.seconds = time.perf_counter() - began
         return outputs
 
@@ -304,9 +311,9 @@ class DCNN(Model):
         pixels = picture if isinstance(picture, np.ndarray) else read_picture(picture)
         return self.verdicts(pixels[None])[0]
 
-    def verdicts(self, pixels: np.ndarray) -> list[Verdict]:
-        """The verdicts on pixels uint8 N,H,W,3."""
-        out = self(pixels)
+    def verdicts(self, pixels: np.ndarray, alone: bool = False) -> list[Verdict]:
+        """The verdicts on pixels uint8 N,H,W,3; alone: as `run` has it."""
+        out = self.run({"pixels": pixels}, alone)
         return [self.verdict({name: values[i] for name, values in out.items()}) for i in range(len(pixels))]
 
     def verdict(self, out: dict[str, np.ndarray]) -> Verdict:

@@ -21,10 +21,11 @@ import numpy as np
 from export.pictures import PictureError, read_picture
 from export.resave import MOST_SIDE, RESAVINGS, Hardship, centre_square, harden, hardships, resave
 from export.runtime import DCNN, MOST_AT_ONCE, Limits, Verdict
+from export.sharing import cores
 
 REAL, FAKE, UNSURE, UNLIKE = "real", "fake", "unsure", "unlike anything known"
-AT_ONCE = MOST_AT_ONCE // (1 + len(RESAVINGS))  # pictures whose re-savings fill one run of the graph
-READERS = 2  # threads that read and re-save pictures; Pillow lets go of Python's lock while it works
+IN_HAND = 32  # pictures of a folder that its workers are about at a time, together: memory stays bounded
+SPARE_WORKERS = 1  # beside one for each core: while it waits for Python's lock or a disk, another has something to do
 NAMED = 3  # classes that a sentence names
 WHY = {
     "unlike": "This model knows only pictures like those of {data}. "
@@ -187,9 +188,9 @@ def judge(dcnn: DCNN, picture: str | Path | bytes | np.ndarray) -> Judgement:
     return decide(dcnn, [prepare(dcnn, picture)])[0]
 
 
-def decide(dcnn: DCNN, pictures: list[Prepared]) -> list[Judgement]:
-    """The judgements on prepared pictures, in as few runs of the graph as their sizes allow."""
-    verdicts = iter(run_mixed(dcnn, [pixels for each in pictures for pixels in (each.square, *each.resaved)]))
+def decide(dcnn: DCNN, pictures: list[Prepared], alone: bool = False) -> list[Judgement]:
+    """The judgements on prepared pictures, in as few runs of the graph as their sizes allow; alone: in this thread."""
+    verdicts = iter(run_mixed(dcnn, [pixels for each in pictures for pixels in (each.square, *each.resaved)], alone))
     judgements = []
     for each in pictures:
         own = next(verdicts)
@@ -210,7 +211,7 @@ def judge_harder(dcnn: DCNN, pixels: np.ndarray) -> list[Step]:
     ]
 
 
-def run_mixed(dcnn: DCNN, pictures: list[np.ndarray]) -> list[Verdict]:
+def run_mixed(dcnn: DCNN, pictures: list[np.ndarray], alone: bool) -> list[Verdict]:
     """The verdicts on pixels uint8 S,S,3 of several sizes: one run for those of a size, if they are not too many."""
     verdicts: dict[int, Verdict] = {}
     of_size: dict[int, list[int]] = {}
@@ -218,7 +219,7 @@ def run_mixed(dcnn: DCNN, pictures: list[np.ndarray]) -> list[Verdict]:
         of_size.setdefault(len(pixels), []).append(i)
     for side, all_indices in of_size.items():
         for indices in in_parts(all_indices, max(1, MOST_PIXELS // side**2)):
-            judged = dcnn.verdicts(np.stack([pictures[i] for i in indices]))
+            judged = dcnn.verdicts(np.stack([pictures[i] for i in indices]), alone)
             verdicts |= dict(zip(indices, judged, strict=True))
     return [verdicts[i] for i in range(len(pictures))]
 
@@ -230,7 +231,10 @@ def in_parts(items: Iterable, n: int) -> Iterator[list]:
 
 
 def judge_files(dcnn: DCNN, files: Iterable[str]) -> Iterator[tuple[str, Judgement | PictureError]]:
-    """The judgement on each picture file, in their order, or why it cannot be read; however many, in bounded memory."""
+    """The judgement on each picture file, in their order, or why it cannot be read; however many, in bounded memory.
+
+    A worker does all that a picture needs, the graph included, and so never waits for another one.
+    """
 
     def prepare_file(file: str) -> Prepared | PictureError:
         try:
@@ -238,17 +242,19 @@ def judge_files(dcnn: DCNN, files: Iterable[str]) -> Iterator[tuple[str, Judgeme
         except PictureError as error:
             return error
 
-    def finish(part: list, prepared: Iterable) -> Iterator:
-        prepared = list(prepared)
-        judgements = iter(decide(dcnn, [each for each in prepared if isinstance(each, Prepared)]))
-        for file, each in zip(part, prepared, strict=True):
-            yield file, each if isinstance(each, PictureError) else next(judgements)
+    def judge_some(some: list[str]) -> list[tuple[str, Judgement | PictureError]]:
+        prepared = [prepare_file(file) for file in some]
+        judgements = iter(decide(dcnn, [each for each in prepared if isinstance(each, Prepared)], alone=True))
+        outcomes = [each if isinstance(each, PictureError) else next(judgements) for each in prepared]
+        return list(zip(some, outcomes, strict=True))
 
-    with ThreadPoolExecutor(READERS) as pool:
-        ahead: deque = deque()  # parts that are being read while the graph judges an earlier one
-        for part in in_parts(files, AT_ONCE):
-            ahead.append((part, pool.map(prepare_file, part)))
-            if len(ahead) > 1:
-                yield from finish(*ahead.popleft())
+    workers = len(cores()) + SPARE_WORKERS
+    at_once = max(1, IN_HAND // workers)
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque = deque()  # what the workers are at, and a part for who is done first
+        for some in in_parts(files, at_once):
+            ahead.append(pool.submit(judge_some, some))
+            if len(ahead) > workers:
+                yield from ahead.popleft().result()
         for each in ahead:
-            yield from finish(*each)
+            yield from each.result()

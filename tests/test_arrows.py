@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "export/neighbours.py": {"numpy", "PIL", "export.runtime", *GROUND},
     "export/generate.py": {"numpy", "export.runtime", *GROUND},
     "export/resave.py": {"numpy", "PIL"},
-    "export/verdict.py": {"numpy", "export.resave", "export.runtime", *GROUND},
+    "export/verdict.py": {"numpy", "export.resave", "export.runtime", "export.sharing", *GROUND},
     "export/judge.py": {"export.resave", "export.runtime", "export.verdict", *GROUND},
     "export/card.py": {"export.runtime"},
     "export/progress.py": {"numpy", "PIL"},

@@ -14,10 +14,12 @@ from export import judge as command
 from export.pictures import PictureError
 from export.resave import HARDEST, MOST_SIDE, RESAVINGS, harden, resave
 from export.runtime import DCNN, Bundle, Limits, Verdict
+from export.sharing import cores
 from export.verdict import (
-    AT_ONCE,
     FAKE,
+    IN_HAND,
     REAL,
+    SPARE_WORKERS,
     UNLIKE,
     UNSURE,
     Judgement,
@@ -177,15 +179,15 @@ def test_what_is_no_picture_is_refused(bundle):
 
 
 def test_many_files_are_judged_as_each_alone_in_their_order(bundle, tmp_path):
-    folder = save_all(noise(AT_ONCE, 16), tmp_path / "some")
-    save_all(noise(AT_ONCE, 20, seed=1), tmp_path / "others")
+    folder = save_all(noise(IN_HAND, 16), tmp_path / "some")
+    save_all(noise(IN_HAND, 20, seed=1), tmp_path / "others")
     (folder / "0003.png").write_text("not a picture")
     files = [str(path) for path in sorted(tmp_path.rglob("*.png"))]
     found = list(judge_files(bundle.dcnn, iter(files)))
     assert [file for file, _ in found] == files
     refusals = [file for file, outcome in found if isinstance(outcome, PictureError)]
     assert refusals == [str(folder / "0003.png")]
-    for file, outcome in found[::7]:
+    for file, outcome in found[::9]:
         alone = judge(bundle.dcnn, file)
         assert outcome.verdict.real == alone.verdict.real
         assert [each.real for each in outcome.resavings] == [each.real for each in alone.resavings]
@@ -201,7 +203,7 @@ def test_files_are_read_only_a_little_ahead(bundle, tmp_path):
 
     judgements = judge_files(bundle.dcnn, endless())
     next(judgements)
-    assert len(taken) <= 2 * AT_ONCE
+    assert len(taken) <= 2 * max(IN_HAND, len(cores()) + SPARE_WORKERS)
     judgements.close()
 
 
