@@ -100,7 +100,9 @@ class DcnnConfig(RunConfig):
     """Knobs of `python -m dcgan.train_dcnn`."""
 
     gan: tuple[str, ...] = knob(
-        (), "runs of train_gan, or bundles, whose generators make the fakes; none: learn the classes alone"
+        (),
+        "runs of train_gan, or bundles, whose generators make the fakes, twice as many if named twice; none: learn the "
+        "classes alone",
     )
     unlike: tuple[str, ...] = knob(
         (), "folders or zips of pictures of other things, which it is to call unlike all that it knows, too"

@@ -191,7 +191,8 @@ class Evaluation:
 
     def known(self, state: dict) -> dict[str, list[Player]]:
         """Those that a DCNN has learnt from, where they were then or where --known says that they are now."""
-        sha256s, places = state["data"].get("fakes", []), self.o.known or state["config"].gan
+        sha256s = list(dict.fromkeys(state["data"].get("fakes", [])))
+        places = self.o.known or tuple(dict.fromkeys(state["config"].gan))
         generators = [load_generator(place) for place in places]
         for place, (_, sha256) in zip(places, generators, strict=True):
             if self.o.known and sha256 not in sha256s:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 
 import numpy as np
 import torch
@@ -30,16 +31,23 @@ def split(pictures: Pictures, c: DcnnConfig) -> tuple[Pictures, Pictures]:
 
 
 def load_generators(places: tuple[str, ...], c: DcnnConfig, device: torch.device) -> list[tuple[Player, str]]:
-    """The generators of runs and bundles, each with the sha256 of its checkpoint. Raises TrainingError."""
-    return [load_fitting("--gan", place, form(c), device) for place in places]
+    """The generators of runs and bundles, each with the sha256 of its checkpoint; one that is named again is the same
+    one again. Raises TrainingError.
+    """
+    loaded = {place: load_fitting("--gan", place, form(c), device) for place in dict.fromkeys(places)}
+    return [loaded[place] for place in places]
 
 
 def make_fakes(generators: list[Player], n: int, part: str) -> Tensor:
-    """n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S."""
-    n, fakes = min(n, MOST_FAKES), []
+    """n pictures, as many of each generator, rounded to levels as any file of them is: uint8 N,C,S,S.
+
+    One that is there several times draws other seeds each time.
+    """
+    n, fakes, drawn = min(n, MOST_FAKES), [], Counter()
     with tqdm(total=n, desc="Drawing fakes", unit="picture", leave=False, disable=None) as bar:
         for generator, each in zip(generators, share_out(n, len(generators)), strict=True):
-            seeds = seeds_of(part, each)
+            seeds = seeds_of(part, drawn[generator.call] + each)[drawn[generator.call] :]
+            drawn[generator.call] += each
             label = label_of_seed(seeds, max(1, len(generator.classes)))
             for pixels in draw(generator, seeds, label):
                 fakes.append(torch.from_numpy(pixels).permute(0, 3, 1, 2)[:, : generator.channels].contiguous())

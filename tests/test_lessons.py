@@ -51,6 +51,15 @@ def test_fakes_are_the_pictures_of_their_seeds():
     assert not torch.equal(fakes, make_fakes([drawer(G)], 7, "train"))
 
 
+def test_a_generator_that_is_there_twice_draws_other_seeds_each_time():
+    twice, other = drawer(generator()), drawer(generator())
+    fakes = make_fakes([twice, other, twice], 9, "train")
+    seeds = np.arange(6) + FIRST_SEED["train"]
+    of_twice = torch.cat([fakes[:3], fakes[6:]]).permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(of_twice, make_fakes([twice], 6, "train").permute(0, 2, 3, 1).numpy())
+    assert np.array_equal(of_twice, draw(generator(), seeds, 0, CPU))
+
+
 def test_every_generator_makes_as_many_fakes_and_of_its_own_channels():
     one, other = generator(channels=1), generator(channels=1)
     torch.nn.init.zeros_(other.layers[-2].weight)  # it draws nothing but grey

@@ -146,7 +146,8 @@ def test_a_generator_that_is_not_there_is_a_sentence(shades, tmp_path):
 
 def test_the_averaged_generator_makes_the_fakes(gan):
     c = DcnnConfig(image_size=16, channels=3)
-    ((generator, sha256),) = load_generators((gan,), c, CPU)
+    (generator, sha256), again = load_generators((gan, gan), c, CPU)
+    assert again == (generator, sha256)
     state = checkpoint.load(gan)
     assert sha256 == state["sha256"]
     G, label = checkpoint.network_of(state), np.arange(5) % 2
