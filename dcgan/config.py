@@ -129,6 +129,7 @@ class DcnnConfig(RunConfig):
     teacher: str = knob(
         "", "run of train_dcnn, of a larger network say, or a bundle, whose class probabilities are learnt as well"
     )
+    teacher_share: float = knob(0.7, "share of the classes' loss that is the teacher's, where there is one")
     start: str = knob(
         "", "run of train_dcnn, or a bundle, of the same sizes, whose weights it begins with; none: random ones"
     )
@@ -264,7 +265,7 @@ def check(c: RunConfig) -> None:
         lambda x: 0 <= x < 1,
         "it is a share, from 0 to below 1",
     )
-    require("decay", lambda x: 0 <= x <= 1, "it is a share, from 0 to 1")
+    require("decay teacher_share", lambda x: 0 <= x <= 1, "it is a share, from 0 to 1")
     require("critic_width critic_extra blocks", lambda n: n >= 0, "it must be 0 or more")
     require("lr lr_g lr_d weight_decay l1 r1 r2", lambda x: 0 <= x < math.inf, "it must be 0 or more")
     require("memory patience", lambda n: n >= 0, "it must be 0 or more")

@@ -33,7 +33,6 @@ from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, settl
 from dcgan.watch import Patience
 from export.resave import resave
 
-TAUGHT = 0.7  # share of the classes' loss that is a teacher's, where there is one
 MOST_RESAVED = 1_000  # pictures of each kind that are re-saved to see how far verdicts move
 MOST_KNOWN = 3_000  # pictures of each kind from which `typical` is learnt
 MOST_STRANGE = 10_000  # pictures of other things, likewise
@@ -239,7 +238,8 @@ def make_update(
         if teacher is not None:  # it speaks of fakes, too, of whose classes the pupil would else forget what it knew
             with torch.no_grad(), autocast(c, lessons.device):
                 wanted = teacher(images)[1].float()
-            losses["class_loss"] = torch.lerp(losses["class_loss"], distillation(class_logits.float(), wanted), TAUGHT)
+            taught = distillation(class_logits.float(), wanted)
+            losses["class_loss"] = torch.lerp(losses["class_loss"], taught, c.teacher_share)
         penalty = c.l1 * size_of_weights(network) if c.l1 else 0.0
         descend(sum(losses.values()) + penalty, optimizer, learning_rate(c, step))
         return {name: loss.detach() for name, loss in losses.items()}

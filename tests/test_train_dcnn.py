@@ -21,7 +21,6 @@ from dcgan.models import make_dcnn
 from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays, to_images
 from dcgan.players import draw
 from dcgan.train_dcnn import (
-    TAUGHT,
     learning_rate,
     make_optimizer,
     make_update,
@@ -368,7 +367,7 @@ def test_a_pupil_learns_what_its_teacher_says(shades, tmp_path):
 
 def test_a_teacher_speaks_of_fakes_too_and_labels_of_real_pictures_alone(shades, gan, tmp_path):
     """Or what a pupil says of a generator's classes fades from one teacher to the next."""
-    c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path), channels=3, **TOY)
+    c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path), channels=3, teacher_share=0.4, **TOY)
     lessons = Lessons(c, load(c), make_fakes([p for p, _ in load_generators(c.gan, c, CPU)], 50, "train"), CPU)
     pupil, teacher = make_dcnn(c, 2), make_dcnn(c, 2).eval()
     torch.manual_seed(0)
@@ -378,7 +377,7 @@ def test_a_teacher_speaks_of_fakes_too_and_labels_of_real_pictures_alone(shades,
     by_label = class_cross_entropy(said[: c.real_batch], label)
     update = make_update(pupil, make_optimizer(pupil, c, CPU), lessons, teacher, c)
     torch.manual_seed(0)
-    expected = torch.lerp(by_label, distillation(said, wanted), TAUGHT)
+    expected = torch.lerp(by_label, distillation(said, wanted), 0.4)
     assert update(1)["class_loss"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
