@@ -23,6 +23,7 @@ from dcgan.augment import cut_out
 from dcgan.pixels import to_images, to_levels
 
 QUALITIES = (30, 95)  # of a lossy container, the lowest and the highest
+PASSED_ON = (30, 50)  # likewise, of the JPEG of what is passed on carelessly
 JPEGS = 0.7  # share of the containers that are JPEG; the others are WebP
 SOFTENED = 0.5  # share of the degraded pictures that are resampled or blurred, before the container and after it
 HALVED = 0.25  # share of the degraded pictures that have been at half the size, as what is passed on often has
@@ -55,10 +56,9 @@ def reencode_level(levels: np.ndarray, jpeg: bool, quality: int, subsampled: boo
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def worn_copies(images: Tensor, seed: tuple[int, ...], halved: float = HALVED) -> Tensor:
+def worn_copies(images: Tensor, seed: tuple[int, ...]) -> Tensor:
     """Images uint8 N,C,S,S -> uint8 N,C,S,S on the CPU: each moved, softened or not, in a container of its own quality.
 
-    halved: the share of them that are at half the size and back before that.
     Moved, because the blocks of a container that it may have been in before would else lie on those of the new one,
     and show through it.
     The same seed does the same to as many pictures, in any number of threads.
@@ -66,7 +66,7 @@ def worn_copies(images: Tensor, seed: tuple[int, ...], halved: float = HALVED) -
     n, size, bank = len(images), images.shape[2], softeners(images.shape[2])
     rng = np.random.default_rng(seed)
     which = rng.integers(1, len(bank), n) * (rng.random(n) < SOFTENED)
-    which = np.where(rng.random(n) < halved, rng.integers(1, 1 + len(CURVES), n), which)
+    which = np.where(rng.random(n) < HALVED, rng.integers(1, 1 + len(CURVES), n), which)
     jpeg, subsampled = rng.random(n) < JPEGS, rng.random(n) < 0.5
     quality = rng.integers(QUALITIES[0], QUALITIES[1] + 1, n)
     offset = torch.from_numpy(rng.integers(-HALF_A_BLOCK, HALF_A_BLOCK + 1, (n, 2)))
@@ -90,6 +90,18 @@ def worn_copies(images: Tensor, seed: tuple[int, ...], halved: float = HALVED) -
             bar.update(done)
     torch.set_num_threads(threads)
     return worn
+
+
+def passed_on(images: Tensor, seed: tuple[int, ...]) -> Tensor:
+    """Images uint8 N,C,S,S -> uint8 N,C,S,S on the CPU, as careless hands pass them on: at half the size and back, by
+    straight lines, then a JPEG of its own low quality, its colours at half the size.
+    """
+    n, bank = len(images), softeners(images.shape[2])
+    quality = np.random.default_rng(seed).integers(PASSED_ON[0], PASSED_ON[1] + 1, n)
+    small = to_levels(soften(to_images(images.cpu()), torch.ones(n, dtype=torch.int64), bank))
+    for picture, q in zip(small, quality, strict=True):
+        picture[:] = torch.from_numpy(reencode_level(picture.numpy(), True, int(q), True).copy())
+    return small
 
 
 # --- what is drawn anew in each step ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from dcgan.averages import average, weight_in_average
 from dcgan.checkpoint import Notes
 from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parser
 from dcgan.data import Pictures, load
-from dcgan.degrade import HALVED, worn_copies
+from dcgan.degrade import passed_on, worn_copies
 from dcgan.exported import learnt, unfold
 from dcgan.folds import cross_validate
 from dcgan.lessons import Lessons, by_generator, load_generators, make_fakes, some_of, split
@@ -269,8 +269,8 @@ def examine(network: DCNN, validation: Pictures, unseen: Tensor | None, c: DcnnC
 
 
 def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -> dict:
-    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are; degraded;
-    degraded at half the size; and some of them after each of the re-savings that a picture is judged with.
+    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are; degraded; passed
+    on carelessly; and some of them after each of the re-savings that a picture is judged with.
 
     As much counts what is hard to tell as what is easy, or probabilities would come true of easy pictures alone.
     """
@@ -279,8 +279,7 @@ def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -
         return predict(network, images)[0].double().cpu().numpy()
 
     def degraded(images: Tensor, number: int) -> np.ndarray:
-        copies = (worn_copies(images, (c.seed, number, k), halved) for k, halved in enumerate((HALVED, 1)))
-        return np.concatenate([logits(each) for each in copies])
+        return np.concatenate([logits(wear(images, (c.seed, number))) for wear in (worn_copies, passed_on)])
 
     def resaved(images: Tensor) -> np.ndarray:
         some = images[some_of(len(images), MOST_RESAVED)]

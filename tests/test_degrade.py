@@ -9,7 +9,7 @@ from processes import one_thread  # noqa: F401 - a fixture
 from torch.nn import functional as F
 
 from dcgan import degrade
-from dcgan.degrade import augment, reencode, softeners, worn_copies
+from dcgan.degrade import augment, passed_on, reencode, softeners, worn_copies
 from dcgan.pixels import to_images, to_levels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -85,7 +85,11 @@ def test_a_share_of_worn_copies_has_been_at_half_the_size(monkeypatch):
     def roughness(worn: torch.Tensor) -> torch.Tensor:
         return worn.float().diff(dim=3).abs().mean((1, 2, 3))
 
-    whole, some, every = (roughness(worn_copies(images, (5, 0), halved)) for halved in (0.0, 0.25, 1.0))
+    def with_halved(share: float) -> torch.Tensor:
+        monkeypatch.setattr(degrade, "HALVED", share)
+        return roughness(worn_copies(images, (5, 0)))
+
+    whole, some, every = (with_halved(share) for share in (0.0, 0.25, 1.0))
     assert every.mean() < 0.75 * whole.mean()
     changed = some < 0.9 * whole  # the same containers, for a seed
     assert changed.float().mean() == pytest.approx(0.25, abs=0.07)
@@ -106,8 +110,27 @@ def test_worn_copies_are_the_same_for_a_seed_in_any_number_of_threads(monkeypatc
         assert (worn.float() - images.float()).abs().mean((1, 2, 3)).max() < 40
 
 
+def test_what_is_passed_on_has_been_small_and_a_poor_jpeg(monkeypatch):
+    images = photographs(20)
+
+    def passed(quality: int) -> np.ndarray:
+        monkeypatch.setattr(degrade, "PASSED_ON", (quality, quality))
+        return passed_on(images, (5, 0)).permute(0, 2, 3, 1).numpy().astype(int)
+
+    for picture, found in zip(images, passed(100), strict=True):
+        small = Image.fromarray(picture.permute(1, 2, 0).numpy()).resize((8, 8), Image.Resampling.BILINEAR)
+        expected = reencode(small.resize((16, 16), Image.Resampling.BILINEAR), "JPEG", 100)
+        assert np.abs(np.asarray(expected).astype(int) - found).mean() < 1.5
+    lost = [np.abs(passed(quality) - passed(100)).mean() for quality in (80, 50, 30)]
+    assert 0 < lost[0] < lost[1] < lost[2]
+    monkeypatch.setattr(degrade, "PASSED_ON", (30, 50))
+    assert torch.equal(passed_on(images, (5, 0)), passed_on(images, (5, 0)))
+    assert not torch.equal(passed_on(images, (5, 0)), passed_on(images, (5, 1)))
+
+
 def test_nothing_is_worn_of_nothing():
-    assert worn_copies(photographs(5)[:0], (0, 0)).shape == (0, 3, 16, 16)
+    for wear in (worn_copies, passed_on):
+        assert wear(photographs(5)[:0], (0, 0)).shape == (0, 3, 16, 16)
 
 
 # --- in each step -------------------------------------------------------------------------------------------------

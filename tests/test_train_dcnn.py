@@ -228,7 +228,7 @@ def test_calibration_is_folded_into_the_network_and_its_evidence(trained):
 def test_a_finished_run_knows_how_far_to_trust_it(trained):
     state = checkpoint.load(trained.out)
     assert 0 < state["calibration"]["threshold"] < 1
-    assert state["calibration"]["n"] == 6 * round(80 * trained.validation)  # real and fake: clean, degraded, halved
+    assert state["calibration"]["n"] == 6 * round(80 * trained.validation)  # real and fake: clean, degraded, passed on
     looks = 2 * state["config"].channels + 2 + 2 * trained.width
     shapes = {name: tuple(t.shape) for name, t in state["known"].items()}
     assert shapes.items() >= {"mean": (looks,), "precision": (looks, looks), "quantiles": (101,)}.items()
