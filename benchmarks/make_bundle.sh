@@ -7,11 +7,11 @@
 # meets, of another game and of another architecture, to measure it by.
 # cifar10 and faces are looked for in the folder DATA (cifar10.zip, celeba64.zip); CIFAR-10 is else downloaded.
 # KEEP=1 keeps the bundle's generator and referee, and makes a DCNN for them: the generator is among those it learns from.
-# MORE=1 lets the bundle's DCNN learn on, too, from smaller generators, of clothes and of cifar10 from four further ones
-# as well, and from the bundle's own twice as much as from another: all in an afternoon on two CPU cores. The shipped
-# ones were made as without, for earlier generators, on an H200, and have then learnt on so: that of clothes four times,
-# without the further ones, then with one, two and all four of them; those of cifar10 and faces twice, the first time
-# without seed-1; that of cifar10 a third time, with its further ones.
+# MORE=1 lets the bundle's DCNN learn on, too, from smaller generators, of clothes and of cifar10 from further ones as
+# well, and from the bundle's own twice as much as from another: all in an afternoon on two CPU cores. The shipped ones
+# were made as without, for earlier generators, on an H200, and have then learnt on so: that of clothes five times,
+# without the further ones, then with one, two, four and all seven of them; those of cifar10 and faces twice, the first
+# time without seed-1; that of cifar10 a third time, with its further ones.
 # UNLIKE, if set, is a folder of other things, which the DCNN is to know as such. That of cifar10 was shown twelve squares
 # of each of 527 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
 set -euo pipefail
@@ -25,8 +25,11 @@ case $name in
     small=(2500 2500 3500 5000)
     further=("seed-2 --seed 2 --steps 9000" "squares --loss mse $spectral --no-conditional --seed 3 --steps 6000"
       "seed-4 --no-conditional --seed 4 --steps 4500"
-      "spectral --loss cross-entropy $spectral --no-conditional --seed 5 --steps 5000")
-    more="--steps 2000 --lr 5e-4 --degrade 0.7 --start-share 0.5" ;;
+      "spectral --loss cross-entropy $spectral --no-conditional --seed 5 --steps 5000"
+      "plain --preset paper --no-conditional --seed 6 --steps 4000 --batch 128"
+      "squares-2 --loss mse --no-conditional --seed 7 --steps 4500"
+      "narrow --loss cross-entropy --no-conditional --seed 8 --steps 5000 --width 16")
+    more="--steps 3000 --lr 8e-4 --degrade 0.65 --teacher-share 0.3 --start-share 0.4" ;;
   cifar10)
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
     dcnn="--width 32 --blocks 3" lessons="--steps 8000 --degrade 0.4"
