@@ -23,10 +23,11 @@ from dcgan.augment import cut_out
 from dcgan.pixels import to_images, to_levels
 
 QUALITIES = (30, 95)  # of a lossy container, the lowest and the highest
-PASSED_ON = (30, 50)  # likewise, of the JPEG of what is passed on carelessly
-JPEGS = 0.7  # share of the containers that are JPEG; the others are WebP
-SOFTENED = 0.5  # share of the degraded pictures that are resampled or blurred, before the container and after it
-HALVED = 0.25  # share of the degraded pictures that have been at half the size, as what is passed on often has
+CARELESS = 0.5  # share of the degraded pictures that careless hands passed on: at half the size, then a poor JPEG
+PASSED_ON = (30, 50)  # its qualities, likewise
+JPEGS = 0.7  # share of the other containers that are JPEG; what is left are WebP
+SOFTENED = 0.5  # share of the other degraded pictures that are resampled or blurred before the container
+SOFTENED_AGAIN = 0.25  # share of all degraded pictures that are after it
 NOISY = 0.25  # share of the degraded pictures that get noise
 LOUDEST = 8.0  # grey levels: the largest standard deviation of noise
 FACTORS = (0.5, 0.6, 0.75, 0.9, 1.5, 2.0)  # of the side in which a picture has been meanwhile; half the size first
@@ -57,7 +58,8 @@ def reencode_level(levels: np.ndarray, jpeg: bool, quality: int, subsampled: boo
 
 
 def worn_copies(images: Tensor, seed: tuple[int, ...]) -> Tensor:
-    """Images uint8 N,C,S,S -> uint8 N,C,S,S on the CPU: each moved, softened or not, in a container of its own quality.
+    """Images uint8 N,C,S,S -> uint8 N,C,S,S on the CPU: each moved, softened or not, in a container of its own quality;
+    a share of them at half the size, and in a poor JPEG, which is the hardest that they meet often.
 
     Moved, because the blocks of a container that it may have been in before would else lie on those of the new one,
     and show through it.
@@ -66,9 +68,12 @@ def worn_copies(images: Tensor, seed: tuple[int, ...]) -> Tensor:
     n, size, bank = len(images), images.shape[2], softeners(images.shape[2])
     rng = np.random.default_rng(seed)
     which = rng.integers(1, len(bank), n) * (rng.random(n) < SOFTENED)
-    which = np.where(rng.random(n) < HALVED, rng.integers(1, 1 + len(CURVES), n), which)
     jpeg, subsampled = rng.random(n) < JPEGS, rng.random(n) < 0.5
     quality = rng.integers(QUALITIES[0], QUALITIES[1] + 1, n)
+    careless = rng.random(n) < CARELESS
+    which = np.where(careless, rng.integers(1, 1 + len(CURVES), n), which)
+    quality = np.where(careless, rng.integers(PASSED_ON[0], PASSED_ON[1] + 1, n), quality)
+    jpeg |= careless
     offset = torch.from_numpy(rng.integers(-HALF_A_BLOCK, HALF_A_BLOCK + 1, (n, 2)))
     worn = torch.empty(n, images.shape[1], size, size, dtype=torch.uint8)
 
@@ -151,7 +156,7 @@ def degrade(images: Tensor, worn: Tensor, hit: Tensor, bank: Tensor) -> Tensor:
     """
     n, device = len(images), images.device
     images = torch.where(hit[:, None, None, None], to_images(worn), images)
-    softened = hit & (torch.rand(n, device=device) < SOFTENED)
+    softened = hit & (torch.rand(n, device=device) < SOFTENED_AGAIN)
     images = soften(images, torch.randint(1, len(bank), (n,), device=device) * softened, bank)
     noisy = hit & (torch.rand(n, device=device) < NOISY)
     return add_noise(images, torch.rand(n, device=device) * noisy * (LOUDEST / 127.5))

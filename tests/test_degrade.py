@@ -77,23 +77,27 @@ def test_a_worse_quality_is_farther_from_the_picture(container, mode):
     assert 0 < apart[0] < apart[1] < apart[2] < 20
 
 
-def test_a_share_of_worn_copies_has_been_at_half_the_size(monkeypatch):
+def test_a_share_of_worn_copies_was_passed_on_carelessly(monkeypatch):
     monkeypatch.setattr(degrade, "SOFTENED", 0)
     monkeypatch.setattr(degrade, "QUALITIES", (95, 95))
+    monkeypatch.setattr(degrade, "PASSED_ON", (95, 95))
     images = photographs(400)
 
+    def careless(share: float) -> torch.Tensor:
+        monkeypatch.setattr(degrade, "CARELESS", share)
+        return worn_copies(images, (5, 0)).float()
+
     def roughness(worn: torch.Tensor) -> torch.Tensor:
-        return worn.float().diff(dim=3).abs().mean((1, 2, 3))
+        return worn.diff(dim=3).abs().mean((1, 2, 3))
 
-    def with_halved(share: float) -> torch.Tensor:
-        monkeypatch.setattr(degrade, "HALVED", share)
-        return roughness(worn_copies(images, (5, 0)))
-
-    whole, some, every = (with_halved(share) for share in (0.0, 0.25, 1.0))
+    whole, some, every = (roughness(careless(share)) for share in (0.0, 0.25, 1.0))
     assert every.mean() < 0.75 * whole.mean()
-    changed = some < 0.9 * whole  # the same containers, for a seed
+    changed = some < 0.9 * whole
     assert changed.float().mean() == pytest.approx(0.25, abs=0.07)
     torch.testing.assert_close(some[changed].mean(), every[changed].mean(), rtol=0.1, atol=0)
+    fine = careless(1.0)
+    monkeypatch.setattr(degrade, "PASSED_ON", (30, 30))
+    assert (careless(1.0) - fine).abs().mean() > 2  # a poorer JPEG, of the same
 
 
 def test_worn_copies_are_the_same_for_a_seed_in_any_number_of_threads(monkeypatch):
@@ -146,7 +150,7 @@ def test_only_those_that_are_hit_change_and_all_stay_pictures():
     assert torch.equal(out[~hit], images[~hit])
     assert out.abs().max() <= 1
     as_they_are = (out[hit] == to_images(worn)[hit]).flatten(1).all(1).float().mean()
-    assert as_they_are == pytest.approx((1 - degrade.SOFTENED) * (1 - degrade.NOISY), abs=0.1)
+    assert as_they_are == pytest.approx((1 - degrade.SOFTENED_AGAIN) * (1 - degrade.NOISY), abs=0.1)
 
 
 def test_noise_has_the_deviation_that_is_asked_for():
