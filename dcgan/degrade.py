@@ -9,8 +9,9 @@ uint8). Blur, resampling and noise are drawn anew in each step (`degrade`, on im
 those of a seed there and of torch's global generator here, which a training seeds in each step.
 """
 
-import io
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from tqdm import tqdm
 
 from dcgan.augment import cut_out
 from dcgan.pixels import to_images, to_levels
+from export.resave import encoded, shrunk
 
 QUALITIES = (30, 95)  # of a lossy container, the lowest and the highest
 CARELESS = 0.5  # share of the degraded pictures that careless hands passed on: at half the size, then a poor JPEG
@@ -41,19 +43,10 @@ BLOCK = 256  # pictures that a thread re-encodes at once
 # --- containers ---------------------------------------------------------------------------------------------------
 
 
-def reencode(picture: Image.Image, container: str, quality: int, **options) -> Image.Image:
-    """The picture as its file of that container ("JPEG", "WEBP") and quality (1 to 100) shows it."""
-    file = io.BytesIO()
-    picture.save(file, container, quality=quality, **options)
-    with Image.open(file, formats=[container]) as again:
-        return again.convert(picture.mode)
-
-
-def reencode_level(levels: np.ndarray, jpeg: bool, quality: int, subsampled: bool) -> np.ndarray:
-    """The same for levels uint8 C,S,S, grey or RGB; subsampled: JPEG's colours at half the size."""
+def as_picture(levels: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
+    """Levels uint8 C,S,S, grey or RGB, after what is done to them as a picture."""
     picture = Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
-    options = {"subsampling": 2 if subsampled else 0} if jpeg and picture.mode == "RGB" else {}
-    pixels = np.asarray(reencode(picture, "JPEG" if jpeg else "WEBP", quality, **options))
+    pixels = np.asarray(change(picture))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -77,13 +70,16 @@ def worn_copies(images: Tensor, seed: tuple[int, ...]) -> Tensor:
     offset = torch.from_numpy(rng.integers(-HALF_A_BLOCK, HALF_A_BLOCK + 1, (n, 2)))
     worn = torch.empty(n, images.shape[1], size, size, dtype=torch.uint8)
 
+    def contain(picture: Image.Image, i: int) -> Image.Image:
+        colours = {"subsampling": 2 * int(subsampled[i])} if picture.mode == "RGB" else {}
+        return encoded(picture, "JPEG" if jpeg[i] else "WEBP", int(quality[i]), **colours)
+
     def wear(start: int) -> int:
         rows = slice(start, min(start + BLOCK, n))
         moved = move(to_images(images[rows].cpu()), offset[rows])
         softened = to_levels(soften(moved, torch.from_numpy(which[rows]), bank)).numpy()
         for i, levels in enumerate(softened, start):
-            again = reencode_level(levels, bool(jpeg[i]), int(quality[i]), bool(subsampled[i]))
-            worn[i] = torch.from_numpy(again.copy())
+            worn[i] = torch.from_numpy(as_picture(levels, partial(contain, i=i)).copy())
         return len(softened)
 
     threads = torch.get_num_threads()
@@ -101,12 +97,12 @@ def passed_on(images: Tensor, seed: tuple[int, ...]) -> Tensor:
     """Images uint8 N,C,S,S -> uint8 N,C,S,S on the CPU, as careless hands pass them on: at half the size and back, by
     straight lines, then a JPEG of its own low quality, its colours at half the size.
     """
-    n, bank = len(images), softeners(images.shape[2])
-    quality = np.random.default_rng(seed).integers(PASSED_ON[0], PASSED_ON[1] + 1, n)
-    small = to_levels(soften(to_images(images.cpu()), torch.ones(n, dtype=torch.int64), bank))
-    for picture, q in zip(small, quality, strict=True):
-        picture[:] = torch.from_numpy(reencode_level(picture.numpy(), True, int(q), True).copy())
-    return small
+    quality = np.random.default_rng(seed).integers(PASSED_ON[0], PASSED_ON[1] + 1, len(images))
+    passed = torch.empty(images.shape, dtype=torch.uint8)
+    for i, levels in enumerate(images.cpu().numpy()):
+        again = as_picture(levels, lambda picture, i=i: encoded(shrunk(picture, 0.5), "JPEG", int(quality[i])))
+        passed[i] = torch.from_numpy(again.copy())
+    return passed
 
 
 # --- what is drawn anew in each step ------------------------------------------------------------------------------

@@ -17,10 +17,9 @@ from PIL import Image, ImageFilter
 
 from dcgan import checkpoint, metrics
 from dcgan.attribution import BLUR, how_many
-from dcgan.degrade import reencode
 from dcgan.figures import plot
 from dcgan.yardstick import make_row, rounded
-from export.resave import resave
+from export.resave import encoded, resave, shrunk
 from export.runtime import Limits, Verdict
 from export.verdict import FAKE, REAL, RESAVINGS, Judgement, Resaving
 
@@ -34,16 +33,10 @@ CURVES = "verdicts"  # name of the files with curves and with every figure
 # --- tiers --------------------------------------------------------------------------------------------------------
 
 
-def halve(picture: Image.Image) -> Image.Image:
-    """At half the size and back."""
-    small = picture.resize([max(1, side // 2) for side in picture.size], Image.Resampling.BILINEAR)
-    return small.resize(picture.size, Image.Resampling.BILINEAR)
-
-
 TIERS: dict[str, Callable[[Image.Image], Image.Image] | None] = {
     "clean": None,
-    "JPEG 60": lambda picture: reencode(picture, "JPEG", 60),
-    "half size, JPEG 40": lambda picture: reencode(halve(picture), "JPEG", 40),
+    "JPEG 60": lambda picture: encoded(picture, "JPEG", 60),
+    "half size, JPEG 40": lambda picture: encoded(shrunk(picture, 0.5), "JPEG", 40),
 }
 
 

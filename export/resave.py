@@ -20,11 +20,15 @@ SMALLEST = 6  # pixels a side that the last of them leaves
 QUALITIES = (95, 10)  # of JPEG, before the first step and at the last
 
 
-def encoded(picture: Image.Image, form: str, quality: int) -> Image.Image:
-    """The picture after a round through a file."""
+def encoded(picture: Image.Image, container: str, quality: int, **options) -> Image.Image:
+    """The picture, grey or RGB, as its file of that container ("JPEG", "WEBP") and quality (1 to 100) shows it.
+
+    options: more of what Pillow takes for the container.
+    """
     file = io.BytesIO()
-    picture.save(file, form, quality=quality)
-    return Image.open(file, formats=[form]).convert("RGB")
+    picture.save(file, container, quality=quality, **options)
+    with Image.open(file, formats=[container]) as again:
+        return again.convert(picture.mode)
 
 
 def blurred(picture: Image.Image) -> Image.Image:
@@ -32,9 +36,10 @@ def blurred(picture: Image.Image) -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(1))
 
 
-def shrunk(picture: Image.Image, side: int) -> Image.Image:
-    """The picture made `side` pixels wide and high, and large again."""
-    return picture.resize((side, side), Image.Resampling.BILINEAR).resize(picture.size, Image.Resampling.BILINEAR)
+def shrunk(picture: Image.Image, factor: float) -> Image.Image:
+    """The picture with its sides made `factor` times as long, and as long as before again."""
+    small = [max(1, round(factor * side)) for side in picture.size]
+    return picture.resize(small, Image.Resampling.BILINEAR).resize(picture.size, Image.Resampling.BILINEAR)
 
 
 RESAVINGS: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -42,7 +47,7 @@ RESAVINGS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG 50": lambda picture: encoded(picture, "JPEG", 50),
     "WebP 80": lambda picture: encoded(picture, "WEBP", 80),
     "blur": blurred,
-    "resize": lambda picture: shrunk(picture, max(1, round(0.75 * picture.width))),  # to three quarters
+    "resize": lambda picture: shrunk(picture, 0.75),
 }
 
 
@@ -79,7 +84,8 @@ def hardships(side: int) -> list[Hardship]:
 def harden(square: np.ndarray) -> np.ndarray:
     """Pixels uint8 S,S,3 -> pixels uint8 1 + HARDEST,S,S,3: as it is, then after each of `hardships`; as `resave`."""
     picture = at_most(Image.fromarray(square), MOST_SIDE)
-    steps = [encoded(shrunk(picture, each.side), "JPEG", each.quality) for each in hardships(picture.width)]
+    side = picture.width
+    steps = [encoded(shrunk(picture, each.side / side), "JPEG", each.quality) for each in hardships(side)]
     return np.stack([np.asarray(each) for each in (picture, *steps)])
 
 

@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "dcgan/config.py": set(),
     "dcgan/exported.py": {"torch", "numpy", "onnx", "dcgan", "export.runtime"},
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},
+    "dcgan/degrade.py": {"numpy", "torch", "PIL", "tqdm", "dcgan", "export.resave"},
     "dcgan/evaluate.py": {"numpy", "dcgan", "export.card", "export.runtime", *GROUND},
     "dcgan/verdicts.py": {"numpy", "PIL", "dcgan", "export.resave", "export.runtime", "export.verdict"},
     "dcgan/train_dcnn.py": {"numpy", "torch", "tqdm", "dcgan", "export.resave"},

@@ -9,7 +9,7 @@ from drawing import noise, scene
 from PIL import Image
 
 from dcgan.pixels import fit
-from export.resave import HARDEST, MOST_SIDE, RESAVINGS, SMALLEST, centre_square, harden, hardships, resave
+from export.resave import HARDEST, MOST_SIDE, RESAVINGS, SMALLEST, centre_square, harden, hardships, resave, shrunk
 
 
 @pytest.mark.parametrize("side", [1, 2, 28, 33, 200])
@@ -52,6 +52,14 @@ def test_jpeg_is_what_any_program_would_have_saved(tmp_path):
     Image.fromarray(picture).save(tmp_path / "saved.jpg", quality=50)
     saved = np.asarray(Image.open(tmp_path / "saved.jpg"))
     assert np.array_equal(resave(picture)[list(RESAVINGS).index("JPEG 50")], saved)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (30, 20), (4, 2), (1, 1)])
+def test_a_shrunk_picture_has_been_that_small(width, height):
+    picture = Image.fromarray(scene(height, width))
+    half = picture.resize((max(1, width // 2), max(1, height // 2)), Image.Resampling.BILINEAR)
+    expected = half.resize(picture.size, Image.Resampling.BILINEAR)
+    assert np.array_equal(np.asarray(shrunk(picture, 0.5)), np.asarray(expected))
 
 
 # --- harder -------------------------------------------------------------------------------------------------------

@@ -125,8 +125,6 @@ def test_tiers_do_what_they_are_called():
     grey = in_tier(np.repeat(pixels[..., :1], 3, 3), "half size, JPEG 40", 1)
     assert (grey == grey[..., :1]).all()
     assert grey.shape == pixels.shape
-    line = np.zeros((2, 4, 3), np.uint8)
-    assert np.asarray(verdicts.halve(Image.fromarray(line))).shape == line.shape
 
 
 def test_rows_have_names_of_their_own_and_say_what_they_are_of(said):
