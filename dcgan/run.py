@@ -10,7 +10,9 @@ import math
 import os
 import platform
 import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -222,6 +224,16 @@ class Run:
         with self.writing():
             checkpoint.save(self.checkpoint_path, self.c, step, self.data, self.parts, self.made)
 
+    def spend(self, seconds: float) -> None:
+        """Counts them to those that the training took."""
+        self.made["seconds"] = round(self.made["seconds"] + seconds, 3)
+
+    def keep(self, step: int, seconds: float) -> None:
+        """The checkpoint of a step between ticks, so many seconds after the last one; not if its weights are spoilt."""
+        if self.is_finite():
+            self.spend(seconds)
+            self.write(step)
+
     def save(self, step: int, log: dict, pictures: np.ndarray | None) -> None:
         """One tick: pictures, log line, and last the checkpoint that makes them count."""
         with self.writing():
@@ -268,38 +280,45 @@ def train(
         smoothing=0.02,
         mininterval=0.5,
     )
+
+    def tick(step: int) -> None:
+        means = {name: parallel.mean(total).item() / (step - since) for name, total in sums.items()}
+        loss_is_finite = all(np.isfinite(mean) for mean in means.values())
+        if not loss_is_finite or not run.is_finite():
+            kept = f"the checkpoint of step {since} is kept" if run.checkpoint_path.exists() else "nothing was saved"
+            what = "A weight" if loss_is_finite else "The loss"
+            raise TrainingError(
+                f"{what} stopped being a number between steps {since} and {step}; {kept}. "
+                "A smaller learning rate or --precision fp32 usually helps."
+            )
+        if not parallel.is_first():
+            return
+        seconds = time.perf_counter() - began
+        run.spend(seconds)
+        more, pictures = report(step)
+        log = {"images": step * c.real_batch} | means | more
+        for alarm in alarms(log):
+            tqdm.write(f"Step {step:,}: {alarm}", file=sys.stderr)
+        rate = round((step - since) * c.real_batch / seconds, 1)
+        run.save(step, log | {"images_per_second": rate}, pictures)
+        bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
+
     with bar, farewell(run):
-        for step in range(done + 1, c.steps + 1):
-            if is_over():
-                break
-            torch.manual_seed(c.seed * 1_000_003 + step)
-            for name, loss in update(step).items():
-                sums[name] = sums[name] + loss if name in sums else loss
-            bar.update(c.real_batch)
-            if step % c.tick and step != c.steps:
-                continue
-            means = {name: parallel.mean(total).item() / (step - since) for name, total in sums.items()}
-            loss_is_finite = all(np.isfinite(mean) for mean in means.values())
-            if not loss_is_finite or not run.is_finite():
-                kept = (
-                    f"the checkpoint of step {since} is kept" if run.checkpoint_path.exists() else "nothing was saved"
-                )
-                what = "A weight" if loss_is_finite else "The loss"
-                raise TrainingError(
-                    f"{what} stopped being a number between steps {since} and {step}; {kept}. "
-                    "A smaller learning rate or --precision fp32 usually helps."
-                )
-            if parallel.is_first():
-                seconds = time.perf_counter() - began
-                run.made["seconds"] = round(run.made["seconds"] + seconds, 3)
-                more, pictures = report(step)
-                log = {"images": step * c.real_batch} | means | more
-                for alarm in alarms(log):
-                    tqdm.write(f"Step {step:,}: {alarm}", file=sys.stderr)
-                rate = round((step - since) * c.real_batch / seconds, 1)
-                run.save(step, log | {"images_per_second": rate}, pictures)
-                bar.set_postfix({name: f"{mean:.3f}" for name, mean in (means | more).items()}, refresh=False)
-            sums, began, since = {}, time.perf_counter(), step
+        with asked_to_stop() as asked:
+            for step in range(done + 1, c.steps + 1):
+                if is_over():
+                    break
+                torch.manual_seed(c.seed * 1_000_003 + step)
+                for name, loss in update(step).items():
+                    sums[name] = sums[name] + loss if name in sums else loss
+                bar.update(c.real_batch)
+                if step % c.tick == 0 or step == c.steps:
+                    tick(step)
+                    sums, began, since = {}, time.perf_counter(), step
+                elif asked:
+                    run.keep(step, time.perf_counter() - began)
+                if asked:
+                    raise KeyboardInterrupt
         if conclude():
             run.write(run.step)
 
@@ -310,12 +329,36 @@ def farewell(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        saved = run.checkpoint_path.exists()
-        goes_on = (
-            "goes on from the last checkpoint" if saved else f"begins anew: none is saved before step {run.c.tick}"
-        )
+        kept = run.checkpoint_path.exists()
+        goes_on = f"goes on from step {run.step:,}" if kept else "begins anew: none of its steps was kept"
         raise KeyboardInterrupt(f"Stopped. The same command {goes_on}.") from None
     print(f"{run.folder} has its {run.step:,} steps. Next: python -m export.to_onnx {run.folder} --out models/NAME")
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[list[int]]:
+    """Notes Ctrl-C and SIGTERM, by which a person or a machine asks a training to stop, so that the step at hand can be
+    finished and kept. A second one does not wait.
+
+    Several processes would stop at different steps, and only the main thread hears signals: there, none are noted.
+    """
+    asked: list[int] = []
+
+    def note(number: int, _) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    alone = parallel.world() == 1 and threading.current_thread() is threading.main_thread()
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if alone}
+    heard = {number: handler for number, handler in heard.items() if handler not in (signal.SIG_IGN, None)}
+    for number in heard:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
 
 
 def main(parser, start: Callable[[], None]) -> None:

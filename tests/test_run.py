@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from torch import nn
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, GanConfig, TrainingError
+from dcgan.game import Game
 from dcgan.run import Run, describe, pick_device, speed_of_bf16, train
 from dcgan.train_dcnn import train_dcnn
 from dcgan.train_gan import cli, train_gan
@@ -419,26 +421,101 @@ def test_the_command_line_says_one_sentence_and_exits_with_2(capsys):
     assert not Path("nowhere").exists()
 
 
-def test_control_c_says_one_sentence_and_exits_with_130(toy):
-    with start_module("dcgan.train_gan", *options(changed(toy, steps=10**6))) as process:
-        while not (Path(toy.out) / checkpoint.NAME).exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert one_sentence(said) == "Stopped. The same command goes on from the last checkpoint."
-    assert checkpoint.load(toy.out)["step"] >= 2
-
-
-def test_control_c_before_the_first_checkpoint_does_not_promise_one(toy):
-    with start_module("dcgan.train_gan", *options(changed(toy, steps=10**6, tick=10**6))) as process:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_told_to_stop_keeps_its_last_step_says_one_sentence_and_exits_with_130(toy, number):
+    with start_module("dcgan.train_gan", *options(changed(toy, steps=10**6, tick=10**5))) as process:
         assert process.stderr.read(1)  # of the progress bar
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert one_sentence(said) == "Stopped. The same command begins anew: none is saved before step 1000000."
+    step = checkpoint.load(toy.out)["step"]
+    assert 1 <= step < 10**5
+    assert one_sentence(said) == f"Stopped. The same command goes on from step {step:,}."
+
+
+# --- stopped by a person or a machine -----------------------------------------------------------------------------
+
+
+def ask_to_stop(monkeypatch, at: int, times: int = 1) -> None:
+    """The signal comes while step number `at` of the game is played."""
+    play = Game.step
+
+    def step(game: Game, number: int) -> dict:
+        if number == at:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return play(game, number)
+
+    monkeypatch.setattr(Game, "step", step)
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 6])  # between ticks, at one, and at the end
+def test_a_run_that_was_stopped_and_resumed_is_the_run_that_was_not(toy, at, monkeypatch):
+    toy = changed(toy, steps=6, augment="adaptive")
+    whole = changed(toy, out=f"{toy.out}-whole")
+    train_gan(whole)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with monkeypatch.context() as patch:
+        ask_to_stop(patch, at)
+        with pytest.raises(KeyboardInterrupt, match=f"goes on from step {at}"):
+            train_gan(toy)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    state = checkpoint.load(toy.out)
+    assert state["step"] == at
+    assert state["made"]["seconds"] > 0
+    train_gan(toy)
+    expected, found = (checkpoint.load(c.out) for c in (whole, toy))
+    for name in ("G", "D", "G_ema"):
+        assert all(torch.equal(tensor, found[name][key]) for key, tensor in expected[name].items())
+    assert found["G_best"]["step"] == expected["G_best"]["step"]
+    assert [line["step"] for line in log_of(toy.out)] == [2, 4, 6]
+
+
+def test_who_asks_a_second_time_does_not_wait_for_the_step(toy, monkeypatch):
+    ask_to_stop(monkeypatch, 3, times=2)
+    with pytest.raises(KeyboardInterrupt, match="goes on from step 2"):
+        train_gan(toy)
+    assert checkpoint.load(toy.out)["step"] == 2
+    ask_to_stop(monkeypatch, 1, times=2)
+    with pytest.raises(KeyboardInterrupt, match="begins anew: none of its steps was kept"):
+        train_gan(changed(toy, out=f"{toy.out}-other"))
+
+
+def test_a_step_that_spoilt_a_weight_is_not_kept(toy, monkeypatch):
+    play = Game.step
+
+    def spoil(game: Game, number: int) -> dict:
+        losses = play(game, number)
+        if number == 3:
+            next(game.G.parameters()).data.fill_(float("nan"))
+            signal.raise_signal(signal.SIGINT)
+        return losses
+
+    monkeypatch.setattr(Game, "step", spoil)
+    with pytest.raises(KeyboardInterrupt, match="goes on from step 2"):
+        train_gan(toy)
+    assert checkpoint.load(toy.out)["step"] == 2
+
+
+def test_what_is_ignored_stays_ignored(toy, monkeypatch):
+    """As Ctrl-C is by a training in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ask_to_stop(monkeypatch, 3)
+        train_gan(toy)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert checkpoint.load(toy.out)["step"] == toy.steps
+
+
+def test_beside_the_main_thread_a_training_hears_no_signals(toy):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(train_gan, toy).result()
+    assert checkpoint.load(toy.out)["step"] == toy.steps
+
+
+# --- words --------------------------------------------------------------------------------------------------------
 
 
 def test_a_training_says_what_it_learns_from_and_how_it_ends(toy, capsys):
