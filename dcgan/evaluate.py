@@ -48,6 +48,14 @@ MOST = 10_000  # pictures of each set that are compared, where --n does not say
 JUDGED = 2_500  # real pictures that a DCNN tells from as many fakes, where --n does not say
 TAUGHT = 50_000  # fakes at most that a DCNN learns from, for --cas
 PROBES = {"cas": "classification_accuracy_score", "svm": "linear_svm_accuracy"}
+# Options that not every target has a use for, each with the figure that shows that it had; and those for runs alone.
+SHOWN_BY = PROBES | {
+    "known": verdicts.metric_name("real_or_fake_auc", verdicts.KNOWN),
+    "bundled": verdicts.metric_name("real_or_fake_auc", verdicts.BUNDLED),
+    "held_out": verdicts.metric_name("real_or_fake_auc", verdicts.HELD_OUT),
+    "unlike": "typical_auc",
+}
+OF_RUNS = ("known", "bundled")
 MEMORY = 512  # MB of each set of pictures that are kept in memory
 
 
@@ -181,10 +189,11 @@ class Evaluation:
             rows = self.measure_generator(player, self.real(c), self.o.referee)
             return rows + ([self.measure_critic(state, self.real(c))] if self.o.svm else [])
         unseen = load_unseen(self.real(c))
-        fakes_of = self.known(state) | self.bundled(unseen)
-        fakes_of |= self.held_out(unseen, set(state["data"].get("fakes", [])))
-        of = "dcnn" if c.gan else "referee"
-        found = measure_dcnn(of, player, unseen, fakes_of, self.others(), self.o.n or JUDGED)
+        of, fakes_of = "dcnn" if c.gan else "referee", {}
+        if of == "dcnn":
+            fakes_of |= self.known(state) | self.bundled(unseen)
+            fakes_of |= self.held_out(unseen, set(state["data"].get("fakes", [])))
+        found = measure_dcnn(of, player, unseen, fakes_of, self.others(unseen), self.o.n or JUDGED)
         verdicts.keep(folder, state["sha256"], found.said, found.classes)
         self.show(found)
         return found.rows
@@ -202,11 +211,18 @@ class Evaluation:
         some = f"{len(places)} of {len(sha256s)} of " if len(places) < len(sha256s) else ""
         return {some + verdicts.KNOWN: [generator for generator, _ in generators]} if places else {}
 
-    def others(self) -> dict[str, Pictures]:
-        """The pictures of --unlike, by name."""
-        sets = [RunConfig(data=data, data_dir=self.o.data_dir, memory=MEMORY) for data in self.o.unlike]
-        pictures = [load_unseen(c) for c in sets]
-        return {each.facts["name"]: each for each in pictures}
+    def others(self, unseen: Pictures) -> dict[str, Pictures]:
+        """The pictures of --unlike, by name. Raises TrainingError where a name is not theirs alone."""
+        found = {}
+        for data in self.o.unlike:
+            pictures = load_unseen(RunConfig(data=data, data_dir=self.o.data_dir, memory=MEMORY))
+            name = pictures.facts["name"]
+            if name in found or name == unseen.facts["name"]:
+                raise TrainingError(
+                    f"--unlike {data}: other pictures here are {name}, too. Name other ones, or rename their folder."
+                )
+            found[name] = pictures
+        return found
 
     def bundled(self, like: Pictures) -> dict[str, list[Player]]:
         """The generator of --bundled, of pictures like these. Raises TrainingError."""
@@ -242,7 +258,7 @@ class Evaluation:
                 unseen = load_unseen(self.real(config_of(model, data)))
                 fakes_of = {verdicts.BUNDLED: players} if players else {}
                 fakes_of |= self.held_out(unseen, set(model.facts.get("learnt_from", [])))
-                found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, self.others(), self.o.n or JUDGED)
+                found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, self.others(unseen), self.o.n or JUDGED)
                 self.show(found)
                 rows += found.rows
         return rows
@@ -325,6 +341,13 @@ def keep(run: Path, rows: list[dict]) -> None:
     checkpoint.write_aside(path, (json.dumps(list((kept | new).values()), indent=1) + "\n").encode())
 
 
+def idle(o: argparse.Namespace, rows: list[dict], is_run: bool) -> list[str]:
+    """The options that were given for nothing: a target with these rows has no use for them."""
+    found = {row["metric"] for row in rows}
+    given = [flag for flag in SHOWN_BY if getattr(o, flag)]
+    return [flag for flag in given if SHOWN_BY[flag] not in found or (flag in OF_RUNS and not is_run)]
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dcgan.evaluate", description=__doc__.split(":")[0] + ".")
     parser.add_argument(
@@ -401,10 +424,10 @@ def main(argv: list[str] | None = None) -> None:
         evaluation = Evaluation(o)
         for target in o.targets:
             rows = [row | {"command": command} for row in evaluation.measure(target)]
-            for flag, metric in PROBES.items():
-                if getattr(o, flag) and metric not in {row["metric"] for row in rows}:
-                    print(f"--{flag} does not apply to {target}.", file=sys.stderr)
-            if (target / checkpoint.NAME).is_file():
+            is_run = (target / checkpoint.NAME).is_file()
+            for flag in idle(o, rows, is_run):
+                print(f"--{flag.replace('_', '-')} does not apply to {target}.", file=sys.stderr)
+            if is_run:
                 keep(target, rows)
             lines = [json.dumps({"target": str(target)} | row) for row in rows]
             print(f"{target}\n\n{measured(rows)}\n" if o.table else "\n".join(lines), flush=True)

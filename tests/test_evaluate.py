@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from conftest import EVERYWHERE
 from drawing import noise, save_all
 from PIL import Image
@@ -132,6 +133,9 @@ def test_a_dcnn_is_asked_about_what_it_knows_wherever_that_is_now(dcnn_run, gan_
     assert rows["real_or_fake_right_if_sure"]["n"] == round(80 * (1 - rows["real_or_fake_unsure"]["value"]))
     assert rows["typical_auc_others_test"]["on"].endswith("against others test")
     assert rows["typical_auc"]["value"] == rows["typical_auc_others_test"]["value"] > 0.5
+    for same in (toy_pictures, others):
+        message = refused(capsys, run, "--known", moved, "--unlike", others, same)
+        assert f"--unlike {same}: other pictures here are {same.name} test, too." in message
     (moved / "checkpoint.pt").write_bytes((dcnn_run / "checkpoint.pt").read_bytes())
     assert "was made by train_dcnn" in refused(capsys, run, "--known", moved)
 
@@ -295,6 +299,29 @@ def test_a_probe_that_does_not_apply_is_named(toy_pictures, referee_run, capsys)
     given = ["--data", toy_pictures, "--referee", referee_run, "--quick", "--svm"]
     evaluate.main([str(a) for a in [toy_pictures / "test", *given]])
     assert "--svm does not apply to" in capsys.readouterr().err
+
+
+def test_an_option_that_was_given_for_nothing_is_named(
+    dcnn_run, gan_run, toy_bundle, referee_run, toy_pictures, tmp_path, capsys
+):
+    others = tmp_path / "others"
+    for part in ("train", "test"):
+        save_all(noise(70), others / part)
+    everything = ["--known", gan_run, "--bundled", gan_run, "--unlike", others, "--held-out"]
+    other = shutil.copytree(gan_run, tmp_path / "other")
+    state = torch.load(other / "checkpoint.pt", weights_only=True)
+    torch.save(state | {"step": 1}, other / "checkpoint.pt")
+    cases = {
+        shutil.copytree(dcnn_run, tmp_path / "dcnn"): [],
+        shutil.copytree(referee_run, tmp_path / "referee"): ["known", "bundled", "held-out", "unlike"],
+        toy_bundle: ["known", "bundled"],
+        toy_pictures / "test": ["known", "bundled", "held-out", "unlike"],
+    }
+    for target, idle in cases.items():
+        given = [target, *everything, other, "--data", toy_pictures, "--referee", referee_run, "--quick", "--n", "40"]
+        evaluate.main([str(each) for each in given])
+        expected = [f"--{flag} does not apply to {target}." for flag in idle]
+        assert [line for line in capsys.readouterr().err.splitlines() if "does not apply" in line] == expected
 
 
 def test_pictures_without_classes_teach_none(toy_pictures, referee_run, tmp_path, capsys):
