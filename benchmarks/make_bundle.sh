@@ -9,9 +9,9 @@
 # KEEP=1 keeps the bundle's generator and referee, and makes a DCNN for them: the generator is among those it learns from.
 # MORE=1 lets the bundle's DCNN learn on, too, from smaller generators, of clothes and of cifar10 from further ones as
 # well, and from the bundle's own twice as much as from another: all in an afternoon on two CPU cores. The shipped ones
-# were made as without, for earlier generators, on an H200, and have then learnt on so: that of clothes five times,
-# without the further ones, then with one, two, four and all seven of them; those of cifar10 and faces twice, the first
-# time without seed-1; that of cifar10 a third time, with its further ones.
+# were made as without, for earlier generators, on an H200, and have then learnt on so: that of clothes six times,
+# without the further ones, then with one, two, four and twice with all seven of them; those of cifar10 and faces twice,
+# the first time without seed-1; that of cifar10 twice more, with its further ones.
 # UNLIKE, if set, is a folder of other things, which the DCNN is to know as such. That of cifar10 was shown twelve squares
 # of each of 527 photographs of github.com/EliSchwartz/imagenet-sample-images, all but animals and vehicles.
 set -euo pipefail
@@ -29,7 +29,7 @@ case $name in
       "plain --preset paper --no-conditional --seed 6 --steps 4000 --batch 128"
       "squares-2 --loss mse --no-conditional --seed 7 --steps 4500"
       "narrow --loss cross-entropy --no-conditional --seed 8 --steps 5000 --width 16")
-    more="--steps 3000 --lr 8e-4 --degrade 0.65 --teacher-share 0.3 --start-share 0.4" ;;
+    more="--steps 3500 --lr 1e-3 --degrade 0.75 --teacher-share 0.3 --start-share 0.3" ;;
   cifar10)
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
     dcnn="--width 32 --blocks 3" lessons="--steps 8000 --degrade 0.4"
@@ -37,7 +37,7 @@ case $name in
     further=("squares --loss mse $spectral --seed 2 --steps 6000" "seed-4 --no-conditional --seed 4 --steps 6000"
       "spectral --loss cross-entropy $spectral --no-conditional --seed 5 --steps 6000"
       "plain --preset paper --no-conditional --seed 6 --steps 2500 --batch 128")
-    more="--steps 800 --lr 5e-4 --degrade 0.7 --start-share 0.5" ;;
+    more="--steps 2100 --lr 1e-3 --degrade 0.75 --teacher-share 0.3 --start-share 0.3" ;;
   faces) # were kept as JPEG, which no fake was: all are re-encoded, so that this does not tell them apart
     data=celeba64 others="fashion-mnist cifar10" gan="--steps 56000 --critic-width 48"
     dcnn="--width 24 --blocks 1" lessons="--steps 2000 --degrade 1"

@@ -10,12 +10,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,26 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["DCGAN_CACHE"], ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """once(name, make) -> a folder: the first of pytest's processes that needs it makes it, and the others find it."""
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        place, made = common / "once" / name, common / "once-made" / name.replace("/", "-")
+        for parent in (place.parent, made.parent):
+            parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{made}.lock"):
+            if not made.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                make(place)
+                made.touch()
+        return place
+
+    return folder
+
+
 def draw_toy(kind: str, rng: np.random.Generator) -> np.ndarray:
     """A grey picture of a disc or a cross, somewhere, of some size: two classes that a toy network can tell apart."""
     y, x = np.mgrid[:SIZE, :SIZE]
@@ -48,48 +69,46 @@ def draw_toy(kind: str, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def toy_pictures(tmp_path_factory) -> Path:
+def toy_pictures(once) -> Path:
     """A folder of 16x16 pictures: train/ and test/, in each 64 and 32 pictures of `cross` and of `disc`."""
-    folder, rng = tmp_path_factory.mktemp("toy") / "shapes", np.random.default_rng(7)
-    for split, each in (("train", 64), ("test", 32)):
-        for kind in ("cross", "disc"):
-            (folder / split / kind).mkdir(parents=True)
-            for i in range(each):
-                Image.fromarray(draw_toy(kind, rng)).save(folder / split / kind / f"{i:03d}.png")
-    return folder
+
+    def make(folder: Path) -> None:
+        rng = np.random.default_rng(7)
+        for split, each in (("train", 64), ("test", 32)):
+            for kind in ("cross", "disc"):
+                (folder / split / kind).mkdir(parents=True)
+                for i in range(each):
+                    Image.fromarray(draw_toy(kind, rng)).save(folder / split / kind / f"{i:03d}.png")
+
+    return once("toy/shapes", make)
 
 
 @pytest.fixture(scope="session")
-def gan_run(toy_pictures, tmp_path_factory) -> Path:
+def gan_run(toy_pictures, once) -> Path:
     """A run of train_gan: a few steps of a narrow network."""
     from dcgan import train_gan
 
-    run = tmp_path_factory.mktemp("runs") / "gan"
     toy = ["--latent-dim", "8", "--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", *EVERYWHERE]
-    train_gan.cli(["--data", str(toy_pictures), "--licence", "CC0-1.0", "--out", str(run), *toy])
-    return run
+    data = ["--data", str(toy_pictures), "--licence", "CC0-1.0"]
+    return once("runs/gan", lambda run: train_gan.cli([*data, "--out", str(run), *toy]))
 
 
 @pytest.fixture(scope="session")
-def dcnn_run(toy_pictures, gan_run, tmp_path_factory) -> Path:
+def dcnn_run(toy_pictures, gan_run, once) -> Path:
     """A run of train_dcnn against that generator."""
     from dcgan import train_dcnn
 
-    run = tmp_path_factory.mktemp("runs") / "dcnn"
     toy = ["--width", "8", "--batch", "16", "--steps", "12", "--tick", "6", *EVERYWHERE]
-    data = ["--data", str(toy_pictures), "--licence", "CC0-1.0"]
-    train_dcnn.cli([*data, "--gan", str(gan_run), "--out", str(run), *toy])
-    return run
+    data = ["--data", str(toy_pictures), "--licence", "CC0-1.0", "--gan", str(gan_run)]
+    return once("runs/dcnn", lambda run: train_dcnn.cli([*data, "--out", str(run), *toy]))
 
 
 @pytest.fixture(scope="session")
-def toy_bundle(gan_run, dcnn_run, tmp_path_factory) -> Path:
+def toy_bundle(gan_run, dcnn_run, once) -> Path:
     """The bundle of both runs, alone in its folder of models."""
     from export import to_onnx
 
-    folder = tmp_path_factory.mktemp("models") / "shapes"
-    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(folder)])
-    return folder
+    return once("models/shapes", lambda folder: to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(folder)]))
 
 
 def toy_pixels(toy_pictures: Path, split: str) -> np.ndarray:
@@ -99,7 +118,7 @@ def toy_pixels(toy_pictures: Path, split: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def careful_run(toy_pictures, toy_bundle, dcnn_run, tmp_path_factory) -> Path:
+def careful_run(toy_pictures, toy_bundle, dcnn_run, once) -> Path:
     """That run of train_dcnn with what makes a DCNN careful: statistics of crosses, discs and fakes, and limits."""
     import torch
 
@@ -107,60 +126,55 @@ def careful_run(toy_pictures, toy_bundle, dcnn_run, tmp_path_factory) -> Path:
     from dcgan.pixels import looks, to_images
     from export.runtime import Generator
 
-    network = checkpoint.network_of(checkpoint.load(dcnn_run))
-    fakes = Generator(toy_bundle).draw(range(64))
-    training, held_back = np.concatenate([toy_pixels(toy_pictures, "train"), fakes]), toy_pixels(toy_pictures, "test")
-    training, held_back = (torch.from_numpy(some).permute(0, 3, 1, 2)[:, :1] for some in (training, held_back))
-
-    def look(some: torch.Tensor) -> typical.Looks:
+    def look(network, some: torch.Tensor) -> typical.Looks:
         images = to_images(some)
         return looks(images, network.stages(images))
 
-    with torch.no_grad():
-        odd = [look(copies) for copies in typical.odd_copies(training)]
-        known, unseen = look(training), look(held_back)
+    def make(run: Path) -> None:
+        network = checkpoint.network_of(checkpoint.load(dcnn_run))
+        fakes, test = Generator(toy_bundle).draw(range(64)), toy_pixels(toy_pictures, "test")
+        sets = (np.concatenate([toy_pixels(toy_pictures, "train"), fakes]), test)
+        training, held_back = (torch.from_numpy(some).permute(0, 3, 1, 2)[:, :1] for some in sets)
+        with torch.no_grad():
+            odd = [look(network, copies) for copies in typical.odd_copies(training)]
+            known, unseen = look(network, training), look(network, held_back)
+        state = torch.load(dcnn_run / checkpoint.NAME, weights_only=True)
+        state["known"] = typical.fit([known], odd, [], unseen)
+        state["calibration"] = CALIBRATION
+        run.mkdir()
+        torch.save(state, run / checkpoint.NAME)
 
-    run = tmp_path_factory.mktemp("runs") / "careful"
-    run.mkdir()
-    state = torch.load(dcnn_run / checkpoint.NAME, weights_only=True)
-    state["known"] = typical.fit([known], odd, [], unseen)
-    state["calibration"] = CALIBRATION
-    torch.save(state, run / checkpoint.NAME)
-    return run
+    return once("runs/careful", make)
 
 
 @pytest.fixture(scope="session")
-def careful_bundle(gan_run, careful_run, tmp_path_factory) -> Path:
+def careful_bundle(gan_run, careful_run, once) -> Path:
     """The bundle of the toy generator and the careful DCNN."""
     from export import to_onnx
 
-    folder = tmp_path_factory.mktemp("models") / "careful"
-    to_onnx.main([str(gan_run), str(careful_run), "--out", str(folder)])
-    return folder
+    runs = [str(gan_run), str(careful_run)]
+    return once("careful-models/careful", lambda folder: to_onnx.main([*runs, "--out", str(folder)]))
 
 
 @pytest.fixture(scope="session")
-def referee_run(toy_pictures, tmp_path_factory) -> Path:
+def referee_run(toy_pictures, once) -> Path:
     """A run of train_dcnn on real pictures alone."""
     from dcgan import train_dcnn
 
-    run = tmp_path_factory.mktemp("runs") / "referee"
-    train_dcnn.cli(["--data", str(toy_pictures), "--out", str(run), "--steps", "4", "--batch", "8", "--width", "4"])
-    return run
+    toy = ["--data", str(toy_pictures), "--steps", "4", "--batch", "8", "--width", "4"]
+    return once("runs/referee", lambda run: train_dcnn.cli([*toy, "--out", str(run)]))
 
 
 @pytest.fixture(scope="session")
-def referee_bundle(referee_run, tmp_path_factory) -> Path:
+def referee_bundle(referee_run, once) -> Path:
     """The bundle of that run."""
     from export import to_onnx
 
-    folder = tmp_path_factory.mktemp("models") / "referee"
-    to_onnx.main([str(referee_run), "--out", str(folder)])
-    return folder
+    return once("referee-models/referee", lambda folder: to_onnx.main([str(referee_run), "--out", str(folder)]))
 
 
 @pytest.fixture(scope="session")
-def mixed_models(toy_bundle, referee_bundle, toy_pictures, tmp_path_factory) -> Path:
+def mixed_models(toy_bundle, referee_bundle, toy_pictures, once) -> Path:
     """A folder of bundles that differ in what they have: `plain` has no classes, no DCNN and a licence against
     commerce; `referee` is a referee alone; `shapes` is the toy bundle. Two copies of it are damaged: `tampered` has
     another generator and critic than its manifest says, `torn` has lost its DCNN.
@@ -168,19 +182,21 @@ def mixed_models(toy_bundle, referee_bundle, toy_pictures, tmp_path_factory) -> 
     from dcgan import train_gan
     from export import to_onnx
 
-    models, run = tmp_path_factory.mktemp("mixed-models"), tmp_path_factory.mktemp("mixed-runs") / "plain"
-    toy = ["--width", "8", "--latent-dim", "8", "--batch", "16", "--steps", "2", "--tick", "1", "--no-conditional"]
-    licence = ["--licence", "non-commercial research only"]
-    train_gan.cli(["--data", str(toy_pictures), *licence, *toy, "--out", str(run)])
-    to_onnx.main([str(run), "--out", str(models / "plain")])
-    shutil.copytree(referee_bundle, models / "referee")
-    for name in ("shapes", "tampered", "torn"):
-        shutil.copytree(toy_bundle, models / name)
-    for name in ("generator.onnx", "critic.onnx"):
-        with (models / "tampered" / name).open("ab") as file:
-            file.write(b"\0")
-    (models / "torn" / "dcnn.onnx").unlink()
-    return models
+    def make(models: Path) -> None:
+        run = models.parent / "plain-run"
+        toy = ["--width", "8", "--latent-dim", "8", "--batch", "16", "--steps", "2", "--tick", "1", "--no-conditional"]
+        licence = ["--licence", "non-commercial research only"]
+        train_gan.cli(["--data", str(toy_pictures), *licence, *toy, "--out", str(run)])
+        to_onnx.main([str(run), "--out", str(models / "plain")])
+        shutil.copytree(referee_bundle, models / "referee")
+        for name in ("shapes", "tampered", "torn"):
+            shutil.copytree(toy_bundle, models / name)
+        for name in ("generator.onnx", "critic.onnx"):
+            with (models / "tampered" / name).open("ab") as file:
+                file.write(b"\0")
+        (models / "torn" / "dcnn.onnx").unlink()
+
+    return once("mixed-models", make)
 
 
 @pytest.fixture(scope="session")
@@ -239,31 +255,34 @@ def start_page(models: Path, folder: Path) -> Server:
 
 
 @pytest.fixture(scope="session")
-def indexed_bundle(careful_bundle, toy_pictures, tmp_path_factory) -> Path:
+def indexed_bundle(careful_bundle, toy_pictures, once) -> Path:
     """The careful bundle with an index of its training pictures."""
     from export import add_neighbours
 
-    folder = tmp_path_factory.mktemp("models") / "careful"
-    shutil.copytree(careful_bundle, folder)
-    add_neighbours.main([str(folder), "--data", str(toy_pictures)])
-    return folder
+    def make(folder: Path) -> None:
+        shutil.copytree(careful_bundle, folder)
+        add_neighbours.main([str(folder), "--data", str(toy_pictures)])
+
+    return once("indexed-models/careful", make)
 
 
 @pytest.fixture(scope="session")
-def page_bundle(indexed_bundle, toy_pictures, tmp_path_factory) -> Path:
+def page_bundle(indexed_bundle, toy_pictures, once) -> Path:
     """The indexed bundle as one that is shipped: with figures and with real pictures as examples."""
-    folder = tmp_path_factory.mktemp("models") / "shapes"
-    shutil.copytree(indexed_bundle, folder)
-    metric = {"of": "dcnn", "metric": "real_or_fake_balanced_accuracy", "value": 0.75, "n": 128}
-    conditions = {"on": "shapes test and fakes of unused seeds", "command": "python -m dcgan.evaluate runs/shapes"}
-    (folder / "metrics.json").write_text(json.dumps([metric | conditions]))
-    (folder / "examples").mkdir()
-    for kind in ("cross", "disc"):
-        shutil.copy(toy_pictures / "test" / kind / "000.png", folder / "examples" / f"{kind}.png")
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["sha256"]["metrics.json"] = hashlib.sha256((folder / "metrics.json").read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+
+    def make(folder: Path) -> None:
+        shutil.copytree(indexed_bundle, folder)
+        metric = {"of": "dcnn", "metric": "real_or_fake_balanced_accuracy", "value": 0.75, "n": 128}
+        conditions = {"on": "shapes test and fakes of unused seeds", "command": "python -m dcgan.evaluate runs/shapes"}
+        (folder / "metrics.json").write_text(json.dumps([metric | conditions]))
+        (folder / "examples").mkdir()
+        for kind in ("cross", "disc"):
+            shutil.copy(toy_pictures / "test" / kind / "000.png", folder / "examples" / f"{kind}.png")
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["sha256"]["metrics.json"] = hashlib.sha256((folder / "metrics.json").read_bytes()).hexdigest()
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return once("page-models/shapes", make)
 
 
 @pytest.fixture(scope="session")

@@ -33,24 +33,26 @@ FIGURE = {"of": "generator", "metric": "m", "value": 0.5, "n": 1, "on": "", "com
 
 
 @pytest.fixture(scope="module")
-def half_bundle(gan_run, dcnn_run, tmp_path_factory) -> Path:
+def half_bundle(gan_run, dcnn_run, once) -> Path:
     """The toy bundle with weights of 16 bits."""
-    out = tmp_path_factory.mktemp("half") / "shapes"
-    to_onnx.main([str(gan_run), str(dcnn_run), "--weights", "fp16", "--out", str(out)])
-    return out
+    argv = [str(gan_run), str(dcnn_run), "--weights", "fp16"]
+    return once("half/shapes", lambda out: to_onnx.main([*argv, "--out", str(out)]))
 
 
 @pytest.fixture(scope="module")
-def second_bundle(toy_bundle, gan_run, dcnn_run, tmp_path_factory) -> Path:
+def second_bundle(toy_bundle, gan_run, dcnn_run, once) -> Path:
     """The toy bundle exported again, into a folder where an earlier export has left a referee, and a person a file."""
-    out = shutil.copytree(toy_bundle, tmp_path_factory.mktemp("second") / toy_bundle.name)
-    shutil.copy(out / "dcnn.onnx", out / "referee.onnx")
-    manifest = json.loads((out / "manifest.json").read_text())
-    manifest["sha256"]["referee.onnx"] = manifest["sha256"]["dcnn.onnx"]
-    (out / "manifest.json").write_text(json.dumps(manifest))
-    (out / "notes.txt").write_text("a person's own file stays")
-    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(out)])
-    return out
+
+    def make(out: Path) -> None:
+        shutil.copytree(toy_bundle, out)
+        shutil.copy(out / "dcnn.onnx", out / "referee.onnx")
+        manifest = json.loads((out / "manifest.json").read_text())
+        manifest["sha256"]["referee.onnx"] = manifest["sha256"]["dcnn.onnx"]
+        (out / "manifest.json").write_text(json.dumps(manifest))
+        (out / "notes.txt").write_text("a person's own file stays")
+        to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(out)])
+
+    return once(f"second/{toy_bundle.name}", make)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +65,15 @@ def measured_run(gan_run, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def better_bundle(toy_bundle, toy_pictures, measured_run, tmp_path_factory) -> Path:
+def better_bundle(toy_bundle, toy_pictures, measured_run, once) -> Path:
     """The toy bundle after that run was exported into it, with examples; its DCNN was kept."""
-    out = shutil.copytree(toy_bundle, tmp_path_factory.mktemp("better") / toy_bundle.name)
-    examples = ["--examples", str(toy_pictures / "test" / "disc")]
-    to_onnx.main([str(measured_run), *examples, "--keep", "dcnn.onnx", "--out", str(out)])
-    return out
+
+    def make(out: Path) -> None:
+        shutil.copytree(toy_bundle, out)
+        examples = ["--examples", str(toy_pictures / "test" / "disc")]
+        to_onnx.main([str(measured_run), *examples, "--keep", "dcnn.onnx", "--out", str(out)])
+
+    return once(f"better/{toy_bundle.name}", make)
 
 
 @pytest.fixture(scope="module")
@@ -473,16 +478,16 @@ def test_the_card_tells_what_a_dcnn_was_shown_as_unlike_all_that_it_knows(carefu
     assert "It was shown as unlike all that it knows: 70 of stripes, 90 of spots." in card
 
 
-def test_a_dcnn_that_has_not_met_the_generator_beside_it_is_noticed(gan_run, dcnn_run, tmp_path, capsys):
-    own, later = tmp_path / "own", shutil.copytree(gan_run, tmp_path / "later")
-    to_onnx.main([str(gan_run), str(dcnn_run), "--out", str(own)])
+def test_a_dcnn_that_has_not_met_the_generator_beside_it_is_noticed(toy_bundle, gan_run, dcnn_run, tmp_path, capsys):
+    own, later = shutil.copytree(toy_bundle, tmp_path / "own"), shutil.copytree(gan_run, tmp_path / "later")
+    to_onnx.main([str(dcnn_run), "--out", str(own), "--keep", "generator.onnx"])
     sha256 = checkpoint.load(gan_run)["sha256"]
     assert Bundle(own).dcnn.facts["learnt_from"] == [sha256] == [Bundle(own).generator.facts["checkpoint_sha256"]]
     assert capsys.readouterr().err == ""
     assert "has not learnt from" not in (own / "README.md").read_text()
     state = torch.load(later / "checkpoint.pt", weights_only=True)
     torch.save(state | {"step": state["step"] + 1}, later / "checkpoint.pt")
-    to_onnx.main([str(later), "--out", str(own), "--keep", "dcnn.onnx"])
+    to_onnx.main([str(later), "--out", str(own), "--keep", "dcnn.onnx", "--without", "critic.onnx"])
     assert "dcnn.onnx has not learnt from the generator.onnx beside it" in capsys.readouterr().err
     assert "has not learnt from the `generator.onnx` beside it" in (own / "README.md").read_text()
 
