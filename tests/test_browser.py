@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,13 +117,20 @@ def mixed_visit(browser, mixed_server, request, tmp_path) -> Iterator[Visit]:
 
 
 def open_tab(page, name: str) -> None:
-    """By its name; on a narrow page it may stand in the menu of those that have no room."""
+    """By its name, or by the menu of those that have no room; which one, may change until the page has settled."""
     tab = page.get_by_role("tab", name=name, exact=True).locator("visible=true")
-    if tab.count():
-        tab.click()
-    else:
-        page.get_by_label("More tabs").click()
-        page.locator(".overflow-dropdown button", has_text=name).click()
+    began = time.monotonic()
+    while True:
+        try:
+            if tab.count():
+                tab.click(timeout=1000)
+            else:
+                page.get_by_label("More tabs").click(timeout=1000)
+                page.locator(".overflow-dropdown button", has_text=name).click(timeout=1000)
+            return
+        except sync_api.TimeoutError:
+            if time.monotonic() - began > 30:
+                raise
 
 
 def headline(page) -> str:
