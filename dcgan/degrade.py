@@ -46,7 +46,7 @@ BLOCK = 256  # pictures that a thread re-encodes at once
 def as_picture(levels: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
     """Levels uint8 C,S,S, grey or RGB, after what is done to them as a picture."""
     picture = Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
-    pixels = np.asarray(change(picture))
+    pixels = np.array(change(picture))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -79,7 +79,7 @@ def worn_copies(images: Tensor, seed: tuple[int, ...]) -> Tensor:
         moved = move(to_images(images[rows].cpu()), offset[rows])
         softened = to_levels(soften(moved, torch.from_numpy(which[rows]), bank)).numpy()
         for i, levels in enumerate(softened, start):
-            worn[i] = torch.from_numpy(as_picture(levels, partial(contain, i=i)).copy())
+            worn[i] = torch.from_numpy(as_picture(levels, partial(contain, i=i)))
         return len(softened)
 
     threads = torch.get_num_threads()
@@ -101,7 +101,7 @@ def passed_on(images: Tensor, seed: tuple[int, ...]) -> Tensor:
     passed = torch.empty(images.shape, dtype=torch.uint8)
     for i, levels in enumerate(images.cpu().numpy()):
         again = as_picture(levels, lambda picture, i=i: encoded(shrunk(picture, 0.5), "JPEG", int(quality[i])))
-        passed[i] = torch.from_numpy(again.copy())
+        passed[i] = torch.from_numpy(again)
     return passed
 
 

@@ -193,7 +193,7 @@ class Evaluation:
         if of == "dcnn":
             fakes_of |= self.known(state) | self.bundled(unseen)
             fakes_of |= self.held_out(unseen, set(state["data"].get("fakes", [])))
-        found = measure_dcnn(of, player, unseen, fakes_of, self.others(unseen), self.o.n or JUDGED)
+        found = measure_dcnn(of, player, unseen, fakes_of, self.others(of, unseen), self.o.n or JUDGED)
         verdicts.keep(folder, state["sha256"], found.said, found.classes)
         self.show(found)
         return found.rows
@@ -211,10 +211,13 @@ class Evaluation:
         some = f"{len(places)} of {len(sha256s)} of " if len(places) < len(sha256s) else ""
         return {some + verdicts.KNOWN: [generator for generator, _ in generators]} if places else {}
 
-    def others(self, unseen: Pictures) -> dict[str, Pictures]:
-        """The pictures of --unlike, by name. Raises TrainingError where a name is not theirs alone."""
+    def others(self, of: str, unseen: Pictures) -> dict[str, Pictures]:
+        """The pictures of --unlike, by name: none for a referee, which does not tell what it knows.
+
+        Raises TrainingError where a name is not theirs alone.
+        """
         found = {}
-        for data in self.o.unlike:
+        for data in self.o.unlike if of == "dcnn" else ():
             pictures = load_unseen(RunConfig(data=data, data_dir=self.o.data_dir, memory=MEMORY))
             name = pictures.facts["name"]
             if name in found or name == unseen.facts["name"]:
@@ -258,7 +261,8 @@ class Evaluation:
                 unseen = load_unseen(self.real(config_of(model, data)))
                 fakes_of = {verdicts.BUNDLED: players} if players else {}
                 fakes_of |= self.held_out(unseen, set(model.facts.get("learnt_from", [])))
-                found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, self.others(unseen), self.o.n or JUDGED)
+                others = self.others(of, unseen)
+                found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, others, self.o.n or JUDGED)
                 self.show(found)
                 rows += found.rows
         return rows

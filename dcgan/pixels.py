@@ -113,9 +113,9 @@ def looks(images: Tensor, stages: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def mean_and_spread(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Of features N,C,h,w, N,C each."""
-    mean = features.mean((2, 3), keepdim=True)
-    return mean.flatten(1), (features - mean).square().mean((2, 3)).sqrt()
+    """Of square features N,C,h,h, N,C each; by pooling, for which a runtime does not rearrange features."""
+    mean, of_squares = (F.avg_pool2d(each, features.shape[-1]).flatten(1) for each in (features, features * features))
+    return mean, (of_squares - mean * mean).relu().sqrt()
 
 
 class Oddity(nn.Module):
@@ -203,7 +203,9 @@ class Attribution(nn.Module):
 
     def says(self, features: Tensor) -> Tensor:
         """Features N,F,h,w of all stages  ->  what each place says, N,h,w, before their mean is taken off."""
-        inner = self.inner((features - self.usual) / self.spread).relu()
+        weight = self.inner.weight / self.spread  # rather than the features, of which there are more
+        bias = self.inner.bias - (weight * self.usual).sum((1, 2, 3))
+        inner = F.conv2d(features, weight, bias).relu()
         return self.outer(self.around(inner).relu()).squeeze(1)
 
     @staticmethod

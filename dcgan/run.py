@@ -329,8 +329,7 @@ def farewell(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        kept = run.checkpoint_path.exists()
-        goes_on = f"goes on from step {run.step:,}" if kept else "begins anew: none of its steps was kept"
+        goes_on = f"goes on from step {run.step:,}" if run.step else "begins anew: none of its steps was kept"
         raise KeyboardInterrupt(f"Stopped. The same command {goes_on}.") from None
     print(f"{run.folder} has its {run.step:,} steps. Next: python -m export.to_onnx {run.folder} --out models/NAME")
 

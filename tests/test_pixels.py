@@ -18,6 +18,7 @@ from dcgan.pixels import (
     Typicality,
     fit,
     looks,
+    mean_and_spread,
     to_images,
     to_levels,
 )
@@ -157,6 +158,16 @@ def test_an_attribution_moves_the_evidence_between_places_and_leaves_the_verdict
     assert (out["evidence"] - plain["evidence"]).abs().amax((1, 2)).min() > 1e-3
 
 
+def test_an_attribution_counts_features_in_their_usual_spreads():
+    torch.manual_seed(0)
+    spoken, features = Attribution(12, 5), 3 + 2 * torch.randn(4, 12, 6, 6)
+    spoken.usual.copy_(torch.rand(12, 1, 1))
+    spoken.spread.copy_(1e-3 + torch.rand(12, 1, 1))
+    with torch.no_grad():
+        standard = spoken.inner((features - spoken.usual) / spoken.spread).relu()
+        assert torch.allclose(spoken.says(features), spoken.outer(spoken.around(standard).relu())[:, 0], atol=1e-3)
+
+
 def test_a_dcnn_tells_only_what_it_has_learnt():
     pixels = torch.from_numpy(noise(1, 16))
     assert set(PixelDCNN(DCNN(16, 4, classes=0)).eval()(pixels)) == {"real", "evidence", "features"}
@@ -164,6 +175,15 @@ def test_a_dcnn_tells_only_what_it_has_learnt():
 
 
 # --- typical ------------------------------------------------------------------------------------------------------
+
+
+def test_means_and_spreads_are_those_of_each_channel():
+    torch.manual_seed(0)
+    features = torch.randn(3, 5, 8, 8) * torch.rand(3, 5, 1, 1) + torch.rand(3, 5, 1, 1)
+    features[0, 0] = 0.7  # the same everywhere
+    mean, spread = mean_and_spread(features)
+    assert torch.allclose(mean, features.mean((2, 3)), atol=1e-6)
+    assert torch.allclose(spread, features.std((2, 3), correction=0), atol=1e-3)
 
 
 def statistics(features: int = 6, traits: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
