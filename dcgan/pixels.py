@@ -203,10 +203,22 @@ class Attribution(nn.Module):
 
     def says(self, features: Tensor) -> Tensor:
         """Features N,F,h,w of all stages  ->  what each place says, N,h,w, before their mean is taken off."""
-        weight = self.inner.weight / self.spread  # rather than the features, of which there are more
-        bias = self.inner.bias - (weight * self.usual).sum((1, 2, 3))
+        weight, bias = self.standard_inner()
         inner = F.conv2d(features, weight, bias).relu()
         return self.outer(self.around(inner).relu()).squeeze(1)
+
+    def standard_inner(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the inner layer that count features in their usual spreads, rather than all features."""
+        weight = self.inner.weight / self.spread
+        return weight, self.inner.bias - (weight * self.usual).sum((1, 2, 3))
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Makes those its own, in place: what it says stays the same, and 16 bits can hold its weights."""
+        for own, standard in zip((self.inner.weight, self.inner.bias), self.standard_inner(), strict=True):
+            own.copy_(standard)
+        self.usual.zero_()
+        self.spread.fill_(1)
 
     @staticmethod
     def pool(stages: list[Tensor]) -> Tensor:
@@ -238,6 +250,7 @@ class PixelDCNN(nn.Module):
             width, features = attribution["inner.weight"].shape[:2]
             self.attribution = Attribution(features, width)
             self.attribution.load_state_dict(attribution)
+            self.attribution.fold()
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         images = to_images(fit(pixels, self.network.image_size, self.network.channels))

@@ -165,7 +165,12 @@ def test_an_attribution_counts_features_in_their_usual_spreads():
     spoken.spread.copy_(1e-3 + torch.rand(12, 1, 1))
     with torch.no_grad():
         standard = spoken.inner((features - spoken.usual) / spoken.spread).relu()
-        assert torch.allclose(spoken.says(features), spoken.outer(spoken.around(standard).relu())[:, 0], atol=1e-3)
+        expected = spoken.outer(spoken.around(standard).relu())[:, 0]
+        assert torch.allclose(spoken.says(features), expected, atol=1e-3)
+        spoken.fold()
+        assert torch.allclose(spoken.says(features), expected, atol=1e-3)
+    assert (spoken.usual == 0).all()
+    assert (spoken.spread == 1).all()
 
 
 def test_a_dcnn_tells_only_what_it_has_learnt():
