@@ -104,6 +104,11 @@ class DcnnConfig(RunConfig):
         "runs of train_gan, or bundles, whose generators make the fakes, twice as many if named twice; none: learn the "
         "classes alone",
     )
+    calibrate_on: tuple[str, ...] = knob(
+        (),
+        "further ones, whose fakes are not learnt but calibrate its probabilities beside those of --gan; one that is "
+        "named there, too, such as the generator that it will be asked about most, counts again",
+    )
     unlike: tuple[str, ...] = knob(
         (), "folders or zips of pictures of other things, which it is to call unlike all that it knows, too"
     )

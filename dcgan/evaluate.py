@@ -151,6 +151,11 @@ def measure_evidence(of: str, dcnn: Player, real: np.ndarray, whose: str, fakes:
     return make_row(of, metric, value, len(pixels), f"{name}, and fakes of {whose}")
 
 
+def met(learnt_from: list[str], data: dict) -> set[str]:
+    """The sha256 of all generators that had a say in a DCNN: facts of its data tell those that it was calibrated on."""
+    return {*learnt_from, *data.get("calibrated_on", [])}
+
+
 class Evaluation:
     """Measures targets with the same options `o`; those of the same pictures share the floor and the ceilings."""
 
@@ -192,7 +197,7 @@ class Evaluation:
         of, fakes_of = "dcnn" if c.gan else "referee", {}
         if of == "dcnn":
             fakes_of |= self.known(state) | self.bundled(unseen)
-            fakes_of |= self.held_out(unseen, set(state["data"].get("fakes", [])))
+            fakes_of |= self.held_out(unseen, met(state["data"].get("fakes", []), state["data"]))
         found = measure_dcnn(of, player, unseen, fakes_of, self.others(of, unseen), self.o.n or JUDGED)
         verdicts.keep(folder, state["sha256"], found.said, found.classes)
         self.show(found)
@@ -238,7 +243,7 @@ class Evaluation:
         for place in self.o.held_out:
             generator, sha256 = load_fitting("--held-out", place, form(like))
             if sha256 in known:
-                raise TrainingError(f"--held-out {place}: the DCNN has learnt from this generator.")
+                raise TrainingError(f"--held-out {place}: the DCNN has met this generator in its training.")
             players.append(generator)
         return {verdicts.HELD_OUT: players} if players else {}
 
@@ -260,7 +265,7 @@ class Evaluation:
             if model is not None:
                 unseen = load_unseen(self.real(config_of(model, data)))
                 fakes_of = {verdicts.BUNDLED: players} if players else {}
-                fakes_of |= self.held_out(unseen, set(model.facts.get("learnt_from", [])))
+                fakes_of |= self.held_out(unseen, met(model.facts.get("learnt_from", []), model.facts["data"]))
                 others = self.others(of, unseen)
                 found = measure_dcnn(of, onnx_player(model), unseen, fakes_of, others, self.o.n or JUDGED)
                 self.show(found)

@@ -175,6 +175,7 @@ class Run:
                 )
         named = {
             "fakes": "generators named by --gan",
+            "calibrated_on": "generators named by --calibrate-on",
             "teacher": "weights named by --teacher",
             "start": "weights named by --start",
         }

@@ -46,6 +46,8 @@ def resolve(c: DcnnConfig, pictures: Pictures) -> DcnnConfig:
         raise TrainingError(
             "There is nothing to learn: the pictures have no classes, and no --gan makes fakes of them."
         )
+    if c.calibrate_on and not c.gan:
+        raise TrainingError("--calibrate-on is for a DCNN that learns fakes: without --gan it judges nothing.")
     return dataclasses.replace(c, image_size=size, channels=channels, degrade=usual if c.degrade < 0 else c.degrade)
 
 
@@ -104,16 +106,17 @@ def train_dcnn(c: DcnnConfig) -> None:
     c = settle_precision(resolve(c, pictures), device)
     training, validation = split(pictures, c)
     introduce(c, pictures, len(training), device)
-    generators = load_generators(c.gan, c, device)
-    drawers = [generator for generator, _ in generators]
+    generators = load_generators(c.gan + c.calibrate_on, c, device)
+    drawers, sha256s = [generator for generator, _ in generators], [sha256 for _, sha256 in generators]
+    n = len(c.gan)  # the first of them are learnt
     measured = len(validation) > 0
-    fakes = make_fakes(drawers, len(training), "train") if c.gan else None
-    unseen = make_fakes(drawers, len(validation), "validation") if c.gan and measured else None
+    fakes = make_fakes(drawers[:n], len(training), "train") if c.gan else None
+    unseen = make_fakes(drawers[:n], len(validation), "validation") if c.gan and measured else None
     lessons = Lessons(c, training, fakes, device)
     teacher, wisdom = load_teacher(c, pictures.classes, device)
     strangers, unlike = load_strangers(c)
-    data = pictures.facts | {"classes": list(pictures.classes), "fakes": [sha256 for _, sha256 in generators]}
-    data |= wisdom | unlike
+    data = pictures.facts | {"classes": list(pictures.classes), "fakes": sha256s[:n]}
+    data |= wisdom | unlike | ({"calibrated_on": sha256s[n:]} if c.calibrate_on else {})
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes)).to(device, memory_format=torch.channels_last)
@@ -145,7 +148,8 @@ def train_dcnn(c: DcnnConfig) -> None:
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         if not calibrated:
             mix(chosen, start, c.start_share)
-            calibrated.update(calibrate(chosen, held_back, unseen, c))
+            judged = make_fakes(drawers, len(validation), "validation")
+            calibrated.update(calibrate(chosen, held_back, by_generator(judged, len(drawers)), c))
         if not known:
             known.update(what_is_known(chosen, lessons, held_back, strangers, c))
         if not attributed:
@@ -268,9 +272,9 @@ def examine(network: DCNN, validation: Pictures, unseen: Tensor | None, c: DcnnC
 # --- after the training -------------------------------------------------------------------------------------------
 
 
-def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -> dict:
-    """The calibration, from held-back pictures and fakes of unseen seeds, uint8 N,C,S,S: as they are; degraded; passed
-    on carelessly; and some of them after each of the re-savings that a picture is judged with.
+def calibrate(network: DCNN, held_back: Tensor, fakes: list[Tensor], c: DcnnConfig) -> dict:
+    """The calibration, from held-back pictures and each generator's fakes of unseen seeds, uint8 N,C,S,S: as they are;
+    degraded; passed on carelessly; and some of them after each of the re-savings that a picture is judged with.
 
     As much counts what is hard to tell as what is easy, or probabilities would come true of easy pictures alone.
     """
@@ -285,9 +289,9 @@ def calibrate(network: DCNN, held_back: Tensor, unseen: Tensor, c: DcnnConfig) -
         some = images[some_of(len(images), MOST_RESAVED)]
         return np.stack([logits(each) for each in [some, *resavings(some)]])
 
+    unseen = torch.cat(fakes)
     clean, worn = (logits(held_back), logits(unseen)), (degraded(held_back, 2), degraded(unseen, 3))
-    kinds = [held_back, *by_generator(unseen, len(c.gan))]
-    return calibration.fit(clean, worn, [resaved(images) for images in kinds])
+    return calibration.fit(clean, worn, [resaved(images) for images in (held_back, *fakes)])
 
 
 def resavings(images: Tensor) -> list[Tensor]:

@@ -20,8 +20,9 @@ from export.weights import plain, rounded
 
 VERSION = "1.0.0"  # of this project
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
-# Settings of a run that facts state elsewhere, or that have no effect on what is learnt.
-PLACES = ("out", "data", "data_dir", "gan", "unlike", "teacher", "start")  # what was there, facts of the data tell
+# Settings of a run that facts state elsewhere (the first: what was there, facts of the data tell), or that have no
+# effect on what is learnt.
+PLACES = ("out", "data", "data_dir", "gan", "calibrate_on", "unlike", "teacher", "start")
 TRUSTED = ("threshold", "unsure_band", "resaved_band", "errors")  # of a calibration, what facts tell
 DULL = (*PLACES, "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
 # How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.

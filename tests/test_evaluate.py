@@ -93,7 +93,12 @@ def test_a_dcnn_is_asked_about_generators_that_it_has_not_met(dcnn_run, gan_run,
     assert {tier["threshold"] for tier in kept["real_or_fake"]} == {threshold}
     assert (run / "verdicts-roc.png").exists()
     message = refused(capsys, run, "--held-out", stranger, gan_run)
-    assert f"--held-out {gan_run}: the DCNN has learnt from this generator." in message
+    assert f"--held-out {gan_run}: the DCNN has met this generator in its training." in message
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    state["data"]["calibrated_on"] = [evaluate.checkpoint.load(stranger)["sha256"]]
+    torch.save(state, run / "checkpoint.pt")
+    message = refused(capsys, run, "--held-out", stranger)
+    assert f"--held-out {stranger}: the DCNN has met this generator in its training." in message
     coloured = tmp_path / "coloured"
     train_gan.cli(["--data", str(toy_pictures), "--out", str(coloured), "--channels", "3", *toy])
     message = refused(capsys, run, "--held-out", coloured)
@@ -108,7 +113,7 @@ def test_generators_of_bundles_are_known_or_held_out_too(dcnn_run, gan_run, toy_
     assert of_bundle == pytest.approx(of_run, abs=0.01)
     for judge in (run, toy_bundle):
         message = refused(capsys, judge, "--held-out", toy_bundle, *shown)
-        assert f"--held-out {toy_bundle}: the DCNN has learnt from this generator." in message
+        assert f"--held-out {toy_bundle}: the DCNN has met this generator in its training." in message
 
 
 def test_the_generator_of_its_bundle_is_judged_apart(dcnn_run, gan_run, toy_pictures, tmp_path, capsys):

@@ -286,6 +286,27 @@ def test_a_run_stopped_before_its_conclusion_concludes_when_started_again(traine
     assert all(torch.equal(found["known"][name], t) for name, t in expected["known"].items())
 
 
+def test_further_generators_calibrate_and_one_that_is_named_again_counts_again(trained, gan, shades, tmp_path):
+    stranger = str(tmp_path / "stranger")
+    train_gan(GanConfig(data=shades, out=stranger, latent_dim=4, **TOY | {"steps": 2, "seed": 9}))
+    before, biases = checkpoint.load(trained.out), set()
+    for i, further in enumerate([(), (stranger,), (gan, stranger)]):
+        c = dataclasses.replace(trained, out=str(tmp_path / f"run-{i}"), calibrate_on=further)
+        train_dcnn(c)
+        state = checkpoint.load(c.out)
+        assert all(torch.equal(state["network"][name], value) for name, value in before["network"].items())
+        assert state["calibration"]["n"] == before["calibration"]["n"]
+        assert state["data"].get("calibrated_on", []) == [checkpoint.load(each)["sha256"] for each in further]
+        assert state["data"]["fakes"] == before["data"]["fakes"]
+        biases.add(state["calibration"]["bias"])
+    assert len(biases) == 3
+    assert before["calibration"]["bias"] in biases
+    with pytest.raises(TrainingError, match=r"was begun with --calibrate-on"):
+        train_dcnn(dataclasses.replace(c, calibrate_on=()))
+    with pytest.raises(TrainingError, match=r"--calibrate-on is for a DCNN that learns fakes"):
+        train_dcnn(dataclasses.replace(c, out=str(tmp_path / "another"), gan=()))
+
+
 def test_a_run_from_before_calibration_gets_one(trained, tmp_path):
     c = dataclasses.replace(trained, out=str(tmp_path / "run"), degrade=0.0)
     train_dcnn(c)
