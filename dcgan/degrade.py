@@ -25,12 +25,12 @@ from dcgan.pixels import to_images, to_levels
 from export.resave import encoded, shrunk
 
 QUALITIES = (30, 95)  # of a lossy container, the lowest and the highest
-CARELESS = 0.5  # share of the degraded pictures that careless hands passed on: at half the size, then a poor JPEG
+CARELESS = 0.65  # share of the degraded pictures that careless hands passed on: at half the size, then a poor JPEG
 PASSED_ON = (30, 50)  # its qualities, likewise
 JPEGS = 0.7  # share of the other containers that are JPEG; what is left are WebP
 SOFTENED = 0.5  # share of the other degraded pictures that are resampled or blurred before the container
-SOFTENED_AGAIN = 0.25  # share of all degraded pictures that are after it
-NOISY = 0.25  # share of the degraded pictures that get noise
+SOFTENED_AGAIN = 0.15  # share of all degraded pictures that are after it
+NOISY = 0.15  # share of the degraded pictures that get noise
 LOUDEST = 8.0  # grey levels: the largest standard deviation of noise
 FACTORS = (0.5, 0.6, 0.75, 0.9, 1.5, 2.0)  # of the side in which a picture has been meanwhile; half the size first
 CURVES = ("bilinear", "bicubic")  # by which it came there and back
