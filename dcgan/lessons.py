@@ -34,7 +34,8 @@ def load_generators(places: tuple[str, ...], c: DcnnConfig, device: torch.device
     """The generators of runs and bundles, each with the sha256 of its checkpoint; one that is named again is the same
     one again. Raises TrainingError.
     """
-    loaded = {place: load_fitting("--gan", place, form(c), device) for place in dict.fromkeys(places)}
+    option = {place: "--gan" if place in c.gan else "--calibrate-on" for place in places}
+    loaded = {place: load_fitting(option[place], place, form(c), device) for place in option}
     return [loaded[place] for place in places]
 
 

@@ -303,6 +303,10 @@ def test_further_generators_calibrate_and_one_that_is_named_again_counts_again(t
     assert before["calibration"]["bias"] in biases
     with pytest.raises(TrainingError, match=r"was begun with --calibrate-on"):
         train_dcnn(dataclasses.replace(c, calibrate_on=()))
+    small = str(tmp_path / "small")
+    train_gan(GanConfig(data=shades, out=small, latent_dim=4, **TOY | {"steps": 2, "image_size": 8}))
+    with pytest.raises(TrainingError, match=r"--calibrate-on .*small draws pictures of 8 x 8"):
+        train_dcnn(dataclasses.replace(c, out=str(tmp_path / "another"), calibrate_on=(small,)))
     with pytest.raises(TrainingError, match=r"--calibrate-on is for a DCNN that learns fakes"):
         train_dcnn(dataclasses.replace(c, out=str(tmp_path / "another"), gan=()))
 
