@@ -148,7 +148,7 @@ def train_dcnn(c: DcnnConfig) -> None:
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         if not calibrated:
             mix(chosen, start, c.start_share)
-            judged = make_fakes(drawers, len(validation), "validation")
+            judged = make_fakes(drawers, len(validation), "validation") if c.calibrate_on else unseen
             calibrated.update(calibrate(chosen, held_back, by_generator(judged, len(drawers)), c))
         if not known:
             known.update(what_is_known(chosen, lessons, held_back, strangers, c))
