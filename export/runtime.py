@@ -25,6 +25,7 @@ import numpy as np
 import onnxruntime as ort
 
 from export.latents import LatentError, SeedError, label_of_seed, seed_array
+from export.outputs import only
 from export.pictures import PictureError, read_picture
 from export.recipes import Recipe, RecipeError, latents_of
 from export.sharing import SHARE, Arrays, Turns, cores, joined, pieces, spread
@@ -92,11 +93,11 @@ class Model:
             raise ModelError(
                 f"There is no model at {self.path}. Make it with: python -m export.to_onnx RUN --out FOLDER"
             )
-        content = self.path.read_bytes()
-        self.sha256 = hashlib.sha256(content).hexdigest()
+        self._content = self.path.read_bytes()
+        self.sha256 = hashlib.sha256(self._content).hexdigest()
         self.check_manifest()
         try:
-            self.session = open_session(content)
+            self.session = open_session(self._content)
         except Exception as error:  # onnxruntime has a class for each failure; a person needs one sentence
             reason = str(error).splitlines()[0][:200]
             raise ModelError(
@@ -117,6 +118,7 @@ class Model:
         else:
             self.turns = Turns(self.compute, MOST_AT_ONCE)
         self._local = threading.local()
+        self._opening = threading.Lock()
 
     def check_manifest(self) -> None:
         """In a bundle, the manifest tells what the file must be."""
@@ -295,6 +297,22 @@ class DCNN(Model):
         """`real` N, `evidence` N,h,w, `classes` N,K, `features` N,F and `typical` N, float32, as far as the file has
         them, for pixels uint8 N,H,W,3."""
         return self.run({"pixels": pixels})
+
+    def reals(self, pixels: np.ndarray) -> np.ndarray:
+        """`real` N, float32, for pixels uint8 N,H,W,3, and nothing else; on a CPU in the calling thread, out of turn.
+
+        What else a verdict has, a graph of its own leaves out: that saves an eighth of the time.
+        """
+        if self.provider != CPU:
+            return self(pixels)["real"]
+        with self._opening:  # once, however many ask for it first
+            session = self.session_of_real
+        runs = [session.run(["real"], some)[0] for some in pieces({"pixels": pixels}, SHARE)]
+        return np.concatenate(runs)
+
+    @functools.cached_property
+    def session_of_real(self) -> ort.InferenceSession:
+        return open_session(only({"real"}, self._content))
 
     @functools.cached_property
     def limits(self) -> Limits:

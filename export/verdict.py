@@ -9,12 +9,14 @@ A detector that calls a picture real, and its JPEG fake, knows less than its pro
 onnxruntime only.
 """
 
+import functools
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,6 +37,8 @@ WHY = {
     "holds": "No re-saving speaks clearly against the answer: {resavings}.",
 }
 MOST_PIXELS = MOST_AT_ONCE * MOST_SIDE**2  # in one run of the graph, so that memory stays bounded
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -190,13 +194,18 @@ def judge(dcnn: DCNN, picture: str | Path | bytes | np.ndarray) -> Judgement:
 
 def decide(dcnn: DCNN, pictures: list[Prepared], alone: bool = False) -> list[Judgement]:
     """The judgements on prepared pictures, in as few runs of the graph as their sizes allow; alone: in this thread."""
-    verdicts = iter(run_mixed(dcnn, [pixels for each in pictures for pixels in (each.square, *each.resaved)], alone))
+    squares, resaved = [each.square for each in pictures], [pixels for each in pictures for pixels in each.resaved]
+    if alone:
+        verdicts = run_mixed(functools.partial(dcnn.verdicts, alone=True), squares)
+        reals = iter(run_mixed(dcnn.reals, resaved))
+    else:
+        every = run_mixed(dcnn.verdicts, squares + resaved)
+        verdicts, reals = every[: len(squares)], (verdict.real for verdict in every[len(squares) :])
     judgements = []
-    for each in pictures:
-        own = next(verdicts)
-        resavings = zip(RESAVINGS, each.resaved, itertools.islice(verdicts, len(each.resaved)), strict=False)
-        judged = tuple(Resaving(name, pixels, verdict.real) for name, pixels, verdict in resavings)
-        judgements.append(Judgement(own, judged, dcnn.limits))
+    for each, verdict in zip(pictures, verdicts, strict=True):
+        judged = zip(RESAVINGS, each.resaved, itertools.islice(reals, len(each.resaved)), strict=False)
+        resavings = tuple(Resaving(name, pixels, float(real)) for name, pixels, real in judged)
+        judgements.append(Judgement(verdict, resavings, dcnn.limits))
     return judgements
 
 
@@ -211,17 +220,19 @@ def judge_harder(dcnn: DCNN, pixels: np.ndarray) -> list[Step]:
     ]
 
 
-def run_mixed(dcnn: DCNN, pictures: list[np.ndarray], alone: bool) -> list[Verdict]:
-    """The verdicts on pixels uint8 S,S,3 of several sizes: one run for those of a size, if they are not too many."""
-    verdicts: dict[int, Verdict] = {}
+def run_mixed(run: Callable[[np.ndarray], Sequence[T]], pictures: list[np.ndarray]) -> list[T]:
+    """What a run says of each of pictures uint8 S,S,3 of several sizes; one for those of a size, if not too many.
+
+    run: pixels uint8 N,S,S,3 -> N things.
+    """
+    said: dict[int, T] = {}
     of_size: dict[int, list[int]] = {}
     for i, pixels in enumerate(pictures):
         of_size.setdefault(len(pixels), []).append(i)
     for side, all_indices in of_size.items():
         for indices in in_parts(all_indices, max(1, MOST_PIXELS // side**2)):
-            judged = dcnn.verdicts(np.stack([pictures[i] for i in indices]), alone)
-            verdicts |= dict(zip(indices, judged, strict=True))
-    return [verdicts[i] for i in range(len(pictures))]
+            said |= zip(indices, run(np.stack([pictures[i] for i in indices])), strict=True)
+    return [said[i] for i in range(len(pictures))]
 
 
 def in_parts(items: Iterable, n: int) -> Iterator[list]:

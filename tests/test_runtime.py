@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from drawing import noise
 from PIL import Image
 
 from export import generate, judge
@@ -78,6 +79,13 @@ def test_a_recipe_without_a_class_draws_its_seeds_own(bundle):
     assert np.array_equal(bundle.generator.follow([Recipe(seed=K + 1)]), bundle.generator.draw([K + 1], 1))
     with pytest.raises(LabelError, match="There is no class 'Dragon'"):
         bundle.generator.follow([Recipe(seed=1, label="Dragon")])
+
+
+def test_who_wants_the_probability_alone_gets_the_same_one(careful_bundle):
+    dcnn = DCNN(careful_bundle)
+    pixels = noise(20, 30)
+    assert np.array_equal(dcnn.reals(pixels), dcnn(pixels)["real"])
+    assert [output.name for output in dcnn.session_of_real.get_outputs()] == ["real"]
 
 
 def test_evidence_adds_up_to_the_verdict(bundle):
