@@ -282,6 +282,8 @@ def check(c: RunConfig) -> None:
         require("validation", lambda x: x > 0, "--augment adaptive watches held-back pictures, so it must be above 0")
     if getattr(c, "patience", 0) and not c.folds:
         require("validation", lambda x: x > 0, "--patience watches held-back pictures, so it must be above 0")
+    if getattr(c, "calibrate_on", ()) and not c.folds:
+        require("validation", lambda x: x > 0, "--calibrate-on needs held-back pictures, so it must be above 0")
     if getattr(c, "gan", ()):
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if getattr(c, "start_share", 0):

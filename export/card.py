@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 
 from export.runtime import forbids_commerce
 
@@ -158,10 +159,18 @@ def made_sentence(file: str, facts: dict) -> str:
     start, unlike = (facts["data"].get(name) for name in ("start", "unlike"))
     begun = f" It began with the weights of checkpoint {start[:12]}." if start else ""
     shown = f" It was shown as unlike all that it knows: {', '.join(unlike)}." if unlike else ""
+    more = begun + chosen + shown + calibrated_sentence(facts["data"].get("calibrated_on", []))
     return (
         f"`{file}` learnt for {took if seconds >= 120 else f'{seconds:.0f} seconds'} on {facts['made']['device']}, "
-        f"from {facts['images']:,} real pictures ({facts['images'] / n:.1f} epochs of {n:,}).{begun}{chosen}{shown}"
+        f"from {facts['images']:,} real pictures ({facts['images'] / n:.1f} epochs of {n:,}).{more}"
     )
+
+
+def calibrated_sentence(generators: list[str]) -> str:
+    """What --calibrate-on named, by the sha256 of checkpoints; empty where it named none."""
+    often = Counter(sha256[:12] for sha256 in generators)
+    named = [each if times == 1 else f"{each} (counted {times} times)" for each, times in often.items()]
+    return f" Its probabilities were calibrated on fakes of checkpoint {', '.join(named)}, too." if named else ""
 
 
 UNMET = (

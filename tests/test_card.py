@@ -77,6 +77,13 @@ def test_a_network_that_learnt_on_says_from_where():
     assert "It began with the weights of checkpoint abcdef012345." in text
 
 
+def test_a_card_says_what_probabilities_were_calibrated_on_beside_what_was_learnt():
+    data = facts_of()["data"] | {"calibrated_on": ["abcdef0123456789", "1234567890abcdef", "abcdef0123456789"]}
+    said = "Its probabilities were calibrated on fakes of checkpoint abcdef012345 (counted 2 times), 1234567890ab, too."
+    assert said in card(data=data)
+    assert "calibrated" not in card()
+
+
 def test_rounded_weights_are_told_of():
     assert "16-bit" not in card()
     text = card(weights={"stored": "float16", "moved": {"pixels": 1.0}})

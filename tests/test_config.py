@@ -162,6 +162,11 @@ def test_help_is_shown_with_defaults(trainer):
         (DcnnConfig, {"degrade": -0.5}, "--degrade is -0.5; it is a share, from 0 to 1"),
         (DcnnConfig, {"patience": -1}, "--patience is -1; it must be 0 or more"),
         (DcnnConfig, {"patience": 3, "validation": 0.0}, "--validation is 0.0; --patience watches held-back pictures"),
+        (
+            DcnnConfig,
+            {"calibrate_on": ("a",), "validation": 0.0},
+            "--validation is 0.0; --calibrate-on needs held-back pictures",
+        ),
         (DcnnConfig, {"folds": 1}, "--folds is 1; it must be 2 or more"),
         (DcnnConfig, {"folds": 3, "fold": 4}, "--fold is 4; it counts from 1 to --folds"),
         (DcnnConfig, {"fold": 1}, "--fold is 1; it counts from 1 to --folds"),
