@@ -93,6 +93,34 @@ class Batches:
         return images[i if isinstance(images, Mapped) else there], None if labels is None else labels[there]
 
 
+class Epochs(Batches):
+    """Batches in which every picture comes once an epoch, and mirrored in every second: Jordan 2024, section 3.6.
+
+    94% on CIFAR-10 in 3.29 seconds on a single GPU.
+    """
+
+    def places(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The epoch of each place in a batch, and which place in it that is: int64 N each."""
+        return np.divmod(np.arange(number * self.n, (number + 1) * self.n)[self.share], len(self.pictures))
+
+    def draw(self, number: int) -> Tensor:
+        epoch, place = self.places(number)
+        i = np.empty_like(place)
+        for each in np.unique(epoch):
+            order = np.random.default_rng([self.seed, each]).permutation(len(self.pictures))
+            i[epoch == each] = order[place[epoch == each]]
+        return torch.from_numpy(i)
+
+    def mirrored(self, number: int) -> Tensor:
+        """Which pictures of a batch come mirrored, bool N: each in every second epoch, half of them in the first."""
+        return (self.draw(number) + torch.from_numpy(self.places(number)[0])) % 2 == 1
+
+    def read(self, number: int) -> tuple[Tensor, Tensor | None]:
+        images, labels = super().read(number)
+        chosen = to_device(self.mirrored(number), images.device)[:, None, None, None]
+        return torch.where(chosen, images.flip(3), images), labels
+
+
 def load(c: RunConfig, split: str = "train") -> Pictures | None:
     """The pictures of a split, at the size and channels of `c` (0: their own). None where there is no test split.
 

@@ -162,8 +162,8 @@ def degrade(images: Tensor, worn: Tensor, hit: Tensor, bank: Tensor) -> Tensor:
 
 
 def augment(images: Tensor, how: str) -> Tensor:
-    """Images N,C,S,S: as they are (`none`); moved (`shift`); mirrored or not as well (`flip`); a square of half a side
-    cut out of half of them, too (`cut`).
+    """Images N,C,S,S: as they are (`none`); moved (`shift`, and `turns`, which come mirrored: dcgan.data.Epochs);
+    mirrored or not as well (`flip`); a square of half a side cut out of half of them, too (`cut`).
     """
     if how in ("flip", "cut"):
         images = mirror(images)

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dcgan.config import DcnnConfig, TrainingError
-from dcgan.data import Batches, Pictures, hold_out
+from dcgan.data import Batches, Epochs, Pictures, hold_out
 from dcgan.degrade import augment, degrade, softeners, worn_copies
 from dcgan.pixels import to_images
 from dcgan.players import Player, draw, form, load_fitting, seeds_of, share_out
@@ -72,7 +72,8 @@ class Lessons:
     def __init__(self, c: DcnnConfig, training: Pictures, fakes: Tensor | None, device: torch.device):
         """Pictures and fakes uint8 are moved to the device. As many are re-encoded as the steps can need."""
         self.c, self.device, self.n_fake = c, device, c.batch - c.real_batch
-        self.batch = Batches(training.to(device), c.real_batch, c.seed)
+        batches = Epochs if c.augment == "turns" else Batches
+        self.batch = batches(training.to(device), c.real_batch, c.seed)
         self.real = [self.batch.pictures]  # clean, and degraded where that is asked for
         self.fake = [] if fakes is None else [fakes.to(device)]
         if c.degrade:

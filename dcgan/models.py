@@ -4,6 +4,7 @@ DCGAN: Radford, Metz and Chintala, Unsupervised representation learning with dee
 networks, 2015, section 3 and figure 1. Projection: Miyato and Koyama, cGANs with projection discriminator, 2018.
 Spectral normalisation: Miyato et al., Spectral normalization for generative adversarial networks, 2018.
 Class-activation maps: Zhou et al., Learning deep features for discriminative localization, 2016.
+Recogniser: Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, 2024, section 3.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from dcgan.config import DcnnConfig, GanConfig, image_size_factors
 
+LEAST_VARIANCE = 1e-4  # of pixels in [-1, 1]: what varies less in patches is noise, and not made louder
 EMBEDDING = 32  # numbers by which a generator is told the class
 LEAK = 0.2
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -24,6 +26,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky-relu": partial(nn.LeakyReLU, LEAK),
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
 }
 
 
@@ -212,7 +215,7 @@ class DCNN(nn.Module):
         self.class_head = nn.Linear(width, classes) if classes else None
 
     def forward(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        pooled = self.dropout(self.features(images).mean((2, 3)))
+        pooled = self.dropout(self.pool(self.features(images)))
         real = self.real_head(pooled).flatten() if self.real_head is not None else None
         return real, self.class_head(pooled) if self.class_head is not None else None
 
@@ -222,6 +225,10 @@ class DCNN(nn.Module):
         for stage in self.features:
             found.append(stage(found[-1]))
         return found[1:]
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Features N,F,h,w of the last stage -> what the heads see, N,F."""
+        return features.mean((2, 3))
 
     def evidence(self, features: Tensor) -> Tensor:
         """Features N,F,h,w -> each place's say N,h,w; its mean is the logit of real (Zhou et al. 2016, section 2)."""
@@ -247,6 +254,70 @@ class Residual(nn.Module):
         return features + self.correction(features)
 
 
+class Recogniser(nn.Module):
+    """Images N,C,S,S  ->  None, for it judges no reality, and logits of classes N,K; a DCNN for classes alone.
+
+    The pixels of each 2 x 2 patch, made independent of each other and of one size; then groups of two convolutions, the
+    first of which is pooled at once, for speed, down to 3 x 3 places or fewer, of which the strongest counts.
+    """
+
+    real_head = None
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        width: int = 64,
+        channels: int = 3,
+        classes: int = 10,
+        dropout: float = 0.0,
+        activation: str = "gelu",
+    ):
+        super().__init__()
+        self.image_size, self.channels, self.classes = image_size, channels, classes
+        patch = 8 * channels  # both signs of each of its numbers
+        self.whitening = nn.Conv2d(channels, patch, 2)
+        self.whitening.weight.requires_grad_(False)
+        stages: list[nn.Module] = [nn.Sequential(self.whitening, ACTIVATIONS[activation]())]
+        side, before, after = image_size - 1, patch, width
+        while side > 3:
+            first, second = convolutions(before, after, activation)
+            first.insert(1, nn.MaxPool2d(2))
+            stages.append(nn.Sequential(first, second))
+            side, before, after = side // 2, after, 4 * width
+        self.features = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(dropout)
+        self.class_head = nn.Linear(before, classes, bias=False)
+        self.apply(begin_as_identity)
+
+    def forward(self, images: Tensor) -> tuple[None, Tensor]:
+        return None, self.class_head(self.dropout(self.pool(self.features(images))))
+
+    stages = DCNN.stages
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Features N,F,h,w of the last stage -> what the head sees, N,F; small, so that it begins undecided."""
+        return features.amax((2, 3)) / 9
+
+    @torch.no_grad()
+    def whiten(self, images: Tensor) -> None:
+        """Takes from images N,C,S,S how the pixels of a patch vary together, which is not learnt any further."""
+        patches = F.unfold(images, 2).transpose(1, 2).flatten(0, 1)
+        mean = patches.mean(0)
+        values, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
+        independent = (vectors / (values + LEAST_VARIANCE).sqrt()).T
+        both = torch.cat([independent, -independent])
+        self.whitening.weight.copy_(both.view_as(self.whitening.weight))
+        self.whitening.bias.copy_(-both @ mean)
+
+
+def begin_as_identity(module: nn.Module) -> None:
+    """Each convolution passes on what it gets, as far as it has the channels; BatchNorm does not scale it again."""
+    if isinstance(module, nn.Conv2d) and module.padding == (1, 1):
+        nn.init.dirac_(module.weight[: module.in_channels])
+    elif isinstance(module, nn.BatchNorm2d):
+        module.weight.requires_grad_(False)
+
+
 def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
     """Generator and critic of a resolved configuration."""
     if c.architecture == "hourglass":
@@ -258,7 +329,9 @@ def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
     )
 
 
-def make_dcnn(c: DcnnConfig, classes: int) -> DCNN:
+def make_dcnn(c: DcnnConfig, classes: int) -> DCNN | Recogniser:
     """The classifier of a resolved configuration; it judges reality if it has fakes to learn from."""
     sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
+    if c.architecture == "recogniser":
+        return Recogniser(**sizes, dropout=c.dropout, activation=c.activation)
     return DCNN(**sizes, dropout=c.dropout, judges_reality=bool(c.gan), blocks=c.blocks, activation=c.activation)

@@ -18,6 +18,7 @@ from dcgan.config import (
     image_sizes_near,
     image_sizes_up_to,
     make_parser,
+    presets_of,
 )
 
 KINDS = [GanConfig, DcnnConfig]
@@ -91,9 +92,16 @@ def test_knobs_given_beside_a_preset_win(monkeypatch):
 
 
 def test_presets_name_only_knobs_that_there_are():
-    names = {field.name for field in dataclasses.fields(GanConfig)}
-    assert set(PRESETS) == set(GanConfig.__dataclass_fields__["preset"].metadata["choices"])
-    assert all(set(preset) <= names for preset in PRESETS.values())
+    of_kind = {kind: presets_of(kind) for kind in KINDS}
+    assert sorted(PRESETS) == sorted(name for presets in of_kind.values() for name in presets)
+    for kind, presets in of_kind.items():
+        names = {field.name for field in dataclasses.fields(kind)}
+        assert all(set(preset) <= names for preset in presets.values())
+
+
+def test_a_trainers_help_tells_of_its_own_presets_alone():
+    for kind, other in ((GanConfig, "fast:"), (DcnnConfig, "paper:")):
+        assert other not in make_parser(kind, "prog", "").format_help()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,7 +19,7 @@ from PIL import Image
 from dcgan import named
 from dcgan.cache import Mapped
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
-from dcgan.data import FEWEST, Batches, DataError, Pictures, hold_out, load
+from dcgan.data import FEWEST, Batches, DataError, Epochs, Pictures, hold_out, load
 from dcgan.named import NAMED_SETS
 from dcgan.train_dcnn import train_dcnn
 from dcgan.train_gan import train_gan
@@ -312,6 +312,24 @@ def test_a_batch_is_images_with_their_own_labels():
     assert torch.equal(((images[:, 0, 0, 0] + 1) * 127.5).round().long(), labels)
     assert len(set(labels.tolist())) > 90
     assert Batches(counted(100, labels=False), 3, seed=0)(1)[1] is None
+
+
+def test_in_epochs_every_picture_comes_once_and_is_mirrored_every_second_time():
+    n, pictures = 7, counted(30)
+    pictures.images[..., 0] = 255  # the left edge tells
+    batches, seen = Epochs(pictures, n, seed=3), []
+    for number in range(90 // n + 1):
+        images, labels = batches(number)
+        turned = images[:, 0, 0, 0] != 1
+        assert torch.equal(turned, batches.mirrored(number))
+        seen += zip(labels.tolist(), turned.tolist(), strict=True)
+    first, second, third = (seen[i : i + 30] for i in (0, 30, 60))
+    for epoch in (first, second, third):
+        assert sorted(label for label, _ in epoch) == list(range(30))
+    assert [label for label, _ in first] != [label for label, _ in second]
+    assert {(label, not turned) for label, turned in first} == set(second)
+    assert set(first) == set(third)
+    assert 5 < sum(turned for _, turned in first) < 25
 
 
 def test_what_is_in_a_batch_depends_on_the_seed_and_its_number_alone():

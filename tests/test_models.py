@@ -12,6 +12,7 @@ from dcgan.models import (
     Generator,
     HourglassDiscriminator,
     HourglassGenerator,
+    Recogniser,
     make_dcnn,
     make_gan,
 )
@@ -160,8 +161,37 @@ def test_a_dcnn_pools_down_to_between_four_and_eight_places():
 def test_a_dcnn_has_the_activation_that_is_asked_for(activation):
     network = make_dcnn(DcnnConfig(image_size=16, channels=1, width=2, activation=activation), 3)
     kind = type(ACTIVATIONS[activation]())
-    kinds = [type(m) for m in network.modules() if isinstance(m, nn.ReLU | nn.LeakyReLU | nn.Tanh | nn.Sigmoid)]
+    of_any_kind = nn.ReLU | nn.LeakyReLU | nn.Tanh | nn.Sigmoid | nn.GELU
+    kinds = [type(m) for m in network.modules() if isinstance(m, of_any_kind)]
     assert kinds == [kind] * sum(isinstance(m, nn.Conv2d) for m in network.modules())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_recogniser_of_every_size_tells_classes_from_few_places(size, channels):
+    network = Recogniser(size, 2, channels, classes=5)
+    real, classes = network(torch.rand(2, channels, size, size))
+    assert real is None
+    assert classes.shape == (2, 5)
+    assert 1 <= network.stages(torch.rand(2, channels, size, size))[-1].shape[-1] <= 3
+
+
+def test_a_recogniser_sees_independent_numbers_of_one_size():
+    torch.manual_seed(0)
+    coarse = torch.rand(200, 3, 4, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)  # neighbours are alike
+    images = (coarse + 0.5 * torch.rand(200, 3, 16, 16)) * torch.tensor([1.0, 0.6, 0.4])[:, None, None]
+    network = Recogniser(16, 2, 3, classes=5)
+    network.whiten(images)
+    found = network.whitening(images).transpose(0, 1).flatten(1)
+    assert torch.allclose(found[:12], -found[12:], atol=1e-4)
+    assert found.mean(1).abs().max() < 0.01
+    assert (torch.cov(found[:12]) - torch.eye(12)).abs().max() < 0.1
+
+
+def test_a_recogniser_begins_by_passing_on_what_it_sees():
+    convolution = Recogniser(16, 8, 1, classes=5).features[1][0][0]
+    images = torch.rand(2, 8, 7, 7)
+    assert torch.equal(convolution(images)[:, :8], images)
 
 
 def test_dropout_acts_in_training_only():
