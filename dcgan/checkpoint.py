@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError, from_saved
-from dcgan.models import DCNN, make_dcnn, make_gan
+from dcgan.models import DCNN, Recogniser, make_dcnn, make_gan
 
 NAME = "checkpoint.pt"
 
@@ -89,11 +89,25 @@ def dcnn_of(state: dict) -> DCNN:
     return network.eval()
 
 
-def learnt_after(state: dict) -> tuple[dict | None, dict | None]:
-    """What the DCNN of a loaded checkpoint has learnt after its training, as far as it is not too old: what it knows
-    (dcgan/typical.py), and where verdicts come from (dcgan/attribution.py).
+def learnt_after(state: dict) -> tuple[dict | None, dict | None, Recogniser | None]:
+    """What the DCNN of a loaded checkpoint has got after its training, as far as it is not too old: what it knows
+    (dcgan/typical.py), where verdicts come from (dcgan/attribution.py), and who tells the classes in its place.
     """
-    return state.get("known"), state.get("attribution")
+    record = state.get("recogniser")
+    return state.get("known"), state.get("attribution"), recogniser_of(record) if record else None
+
+
+def as_record(state: dict) -> dict:
+    """A recogniser's loaded checkpoint as a part of that of the DCNN that it tells the classes for."""
+    kept = {name: state[name] for name in ("data", "step", "made", "sha256")}
+    return kept | {"config": asdict(state["config"]), "network": dcnn_state(state)}
+
+
+def recogniser_of(record: dict) -> Recogniser:
+    """The recogniser of such a record, in evaluation mode."""
+    network = make_dcnn(from_saved(DcnnConfig, record["config"]), len(record["data"]["classes"]))
+    network.load_state_dict(record["network"])
+    return network.eval()
 
 
 def calibrate(network: DCNN, calibration: dict) -> None:

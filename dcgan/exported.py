@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dcgan import checkpoint
 from dcgan.config import DcnnConfig, TrainingError, from_saved
-from dcgan.models import DCNN, make_dcnn
+from dcgan.models import DCNN, Recogniser, make_dcnn
 from export import runtime
 
 
@@ -24,13 +24,20 @@ class Learnt:
     """A network in evaluation mode, what it was made with, and the sha256 of the checkpoint that it was.
 
     Of a run, it is as it was before any calibration; in a bundle that is folded in.
+    recogniser: the record (dcgan.checkpoint.as_record) of the one that tells the classes in its place, or that it is.
     """
 
-    network: DCNN
+    network: DCNN | Recogniser
     config: DcnnConfig
     classes: tuple[str, ...]
     sha256: str
     folded: bool
+    recogniser: dict | None = None
+
+    @property
+    def knows_classes(self) -> DCNN | Recogniser:
+        """The network to ask for classes."""
+        return checkpoint.recogniser_of(self.recogniser) if self.recogniser else self.network
 
 
 def learnt(place: str | Path) -> Learnt:
@@ -39,7 +46,8 @@ def learnt(place: str | Path) -> Learnt:
         return of_bundle(Path(place))
     state = checkpoint.load(place, DcnnConfig)
     network, classes = checkpoint.dcnn_of(state), tuple(state["data"]["classes"])
-    return Learnt(network, state["config"], classes, state["sha256"], folded=False)
+    record = checkpoint.as_record(state) if isinstance(network, Recogniser) else state.get("recogniser") or None
+    return Learnt(network, state["config"], classes, state["sha256"], folded=False, recogniser=record)
 
 
 def of_bundle(folder: Path) -> Learnt:
@@ -52,29 +60,56 @@ def of_bundle(folder: Path) -> Learnt:
     taught = {"gan": tuple(facts.get("learnt_from", ("unknown",)))} if model.judges_reality else {}
     config = from_saved(DcnnConfig, facts["config"] | taught)
     network = make_dcnn(config, len(model.classes))
-    read_back(network, onnx.load(model.path).graph)
-    return Learnt(network.eval(), config, tuple(model.classes), facts["checkpoint_sha256"], folded=True)
+    record = facts.get("recogniser")
+    recogniser = make_dcnn(from_saved(DcnnConfig, record["config"]), len(model.classes)) if record else None
+    read_back(network, recogniser, onnx.load(model.path).graph)
+    if record:
+        kept = {name: record[name] for name in ("step", "made", "config")}
+        data = record["data"] | {"classes": list(model.classes)}
+        record = kept | {"data": data, "sha256": record["checkpoint_sha256"], "network": recogniser.state_dict()}
+    return Learnt(network.eval(), config, tuple(model.classes), facts["checkpoint_sha256"], True, record)
 
 
-def read_back(network: DCNN, graph: onnx.GraphProto) -> None:
-    """Gives the network the weights of the graph that it was exported as.
+def read_back(network: DCNN, recogniser: Recogniser | None, graph: onnx.GraphProto) -> None:
+    """Gives the networks the weights of the graph that they were exported as.
 
     The graph's convolutions stand there in the order in which they are computed: the layers', that of the real head,
-    which has another name there, and another shape, than in the network, and those of the attribution, which is learnt
-    anew.
+    which has another name there, and another shape, than in the network, those of the attribution, which is learnt
+    anew, and the recogniser's. Beside a recogniser, the network's own class head is not in the graph: it is zero.
     """
     stored = {tensor.name: numpy_helper.to_array(tensor).astype(np.float32) for tensor in graph.initializer}
-    for node in graph.node:
+    for node in graph.node:  # those of 8 or 16 bits (export/weights.py)
         if node.op_type == "Cast" and node.input[0] in stored:
             stored[node.output[0]] = stored[node.input[0]]
+        elif node.op_type == "Mul" and stored.keys() >= set(node.input):
+            stored[node.output[0]] = stored[node.input[0]] * stored[node.input[1]]
     pairs = [[stored[name] for name in node.input[1:3]] for node in graph.node if node.op_type == "Conv"]
-    layers = [part for part in network.modules() if isinstance(part, nn.Sequential) and isinstance(part[0], nn.Conv2d)]
+    layers = layers_of(network)
     if network.real_head is not None:
         put(network.real_head, *pairs[len(layers)])
-    if network.class_head is not None:
+    if recogniser is not None:
+        put(recogniser.class_head, stored["recogniser.class_head.weight"])
+        others = layers_of(recogniser)
+        fill(others, pairs[-len(others) :])
+        put(network.class_head, *(np.zeros(part.shape, np.float32) for part in network.class_head.parameters()))
+    elif network.class_head is not None:
         put(network.class_head, *(stored[f"network.class_head.{name}"] for name in ("weight", "bias")))
-    for (convolution, norm, _), (weight, bias) in zip(layers, pairs[: len(layers)], strict=True):
-        put(convolution, weight)
+    fill(layers, pairs[: len(layers)])
+
+
+def layers_of(network: nn.Module) -> list[nn.Sequential]:
+    """Its convolutions, each with what follows it."""
+    return [part for part in network.modules() if isinstance(part, nn.Sequential) and isinstance(part[0], nn.Conv2d)]
+
+
+def fill(layers: list[nn.Sequential], pairs: list[list[np.ndarray]]) -> None:
+    """Gives each layer its weight and bias; the latter to its BatchNorm, where it has one."""
+    for layer, (weight, bias) in zip(layers, pairs, strict=True):
+        norm = next((part for part in layer if isinstance(part, nn.BatchNorm2d)), None)
+        if norm is None:
+            put(layer[0], weight, bias)
+            continue
+        put(layer[0], weight)
         norm.running_mean.zero_()
         norm.running_var.fill_(1 - norm.eps)
         put(norm, np.ones_like(bias), bias)

@@ -234,6 +234,7 @@ class PixelDCNN(nn.Module):
     weights of an Attribution are given, that says how the shares differ; else they are those of the last features.
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
+    Where a recogniser is given, `classes` are its.
     """
 
     def __init__(
@@ -241,9 +242,10 @@ class PixelDCNN(nn.Module):
         dcnn: nn.Module,
         known: dict[str, Tensor] | None = None,
         attribution: dict[str, Tensor] | None = None,
+        recogniser: nn.Module | None = None,
     ):
         super().__init__()
-        self.network = dcnn
+        self.network, self.recogniser = dcnn, recogniser
         self.typicality = Typicality(known) if known else None
         self.attribution = None
         if attribution:
@@ -256,14 +258,16 @@ class PixelDCNN(nn.Module):
         images = to_images(fit(pixels, self.network.image_size, self.network.channels))
         stages = self.network.stages(images)
         features = stages[-1]
-        out = {"features": features.mean((2, 3))}
+        out = {"features": self.network.pool(features)}
         if self.network.real_head is not None:
             out["evidence"] = self.network.evidence(features)
             logit = out["evidence"].mean((1, 2))
             out["real"] = logit.sigmoid()
             if self.attribution is not None:
                 out["evidence"] = logit[:, None, None] + self.attribution(stages)
-        if self.network.class_head is not None:
+        if self.recogniser is not None:
+            out["classes"] = self.recogniser(images)[1].softmax(1)
+        elif self.network.class_head is not None:
             out["classes"] = self.network.class_head(out["features"]).softmax(1)
         if self.typicality is not None:
             out["typical"] = self.typicality(*looks(images, stages))

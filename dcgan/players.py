@@ -37,9 +37,7 @@ def torch_player(state: dict, device: torch.device = CPU) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
     c, network = state["config"], checkpoint.network_of(state)
     is_generator = isinstance(c, GanConfig)
-    module = (
-        PixelGenerator(network) if is_generator else PixelDCNN(network, state.get("known"), state.get("attribution"))
-    )
+    module = PixelGenerator(network) if is_generator else PixelDCNN(network, *checkpoint.learnt_after(state))
     latent_dim = c.latent_dim if is_generator else 0
     call, classes = on_arrays(module, device), state["data"]["classes"]
     return Player(call, c.image_size, c.channels, classes, latent_dim, limits_of(state))

@@ -52,10 +52,12 @@ def write_card(
         measured(metrics),
         "## Made",
         *[made_sentence(file, f) for file, f in facts.items() if file != "critic.onnx"],
+        *[recogniser_sentence(file, f["recogniser"]) for file, f in facts.items() if "recogniser" in f],
         UNMET if is_unmet(facts) else "",
         table(
             ("file", "checkpoint", "step", "real pictures shown", "seconds", "on", "torch", "date", "settings"),
-            [made_row(*f) for f in facts.items()],
+            [made_row(f"`{file}`", f) for file, f in facts.items()]
+            + [made_row(f"`{file}`: classes", f["recogniser"]) for file, f in facts.items() if "recogniser" in f],
         ),
         "Settings are those that differ from the preset, or without one from the defaults.",
     ]
@@ -138,9 +140,11 @@ def halves(facts: dict[str, dict]) -> str:
     ]
     if not moved:
         return ""
+    bytes_in = [f"`{file}`" for file, f in facts.items() if "recogniser" in f]
+    fewer = f", those that tell the classes in {', '.join(bytes_in)} as 8-bit integers," if bytes_in else ""
     return (
-        "Weights are stored as 16-bit floats and computed with in 32 bits. Over 64 examples this rounding moved "
-        f"{', '.join(moved)}."
+        f"Weights are stored as 16-bit floats{fewer} and computed with in 32 bits. Over 64 examples this rounding "
+        f"moved {', '.join(moved)}."
     )
 
 
@@ -148,6 +152,12 @@ def real_pictures(facts: dict) -> int:
     """Those that were trained on: without those held back."""
     n = facts["data"]["pictures"]
     return n - round(n * facts["config"]["validation"])
+
+
+def recogniser_sentence(file: str, facts: dict) -> str:
+    """The same of the network within that tells the classes."""
+    learnt = made_sentence(file, facts).removeprefix(f"`{file}` ")
+    return f"The part of `{file}` that tells the classes, of {facts['parameters']:,} weights, {learnt}"
 
 
 def made_sentence(file: str, facts: dict) -> str:
@@ -198,11 +208,11 @@ def in_words(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def made_row(file: str, facts: dict) -> tuple:
+def made_row(what: str, facts: dict) -> tuple:
     made = facts["made"]
     settings = facts.get("settings", facts["config"])  # older files list all of them
     return (
-        f"`{file}`",
+        what,
         facts["checkpoint_sha256"][:12],
         f"{facts.get('best', facts)['step']:,} of {facts['step']:,}",
         f"{facts['images']:,}",

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from dcgan import checkpoint
-from dcgan.config import PRESETS, DcnnConfig, GanConfig, RunConfig
-from dcgan.models import make_gan
+from dcgan.config import PRESETS, DcnnConfig, GanConfig, RunConfig, from_saved
+from dcgan.models import Recogniser, make_gan
 from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from dcgan.typical import ATYPICAL_BELOW
 from export.directions import directions_of
@@ -22,11 +22,11 @@ VERSION = "1.0.0"  # of this project
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
 # Settings of a run that facts state elsewhere (the first: what was there, facts of the data tell), or that have no
 # effect on what is learnt.
-PLACES = ("out", "data", "data_dir", "gan", "calibrate_on", "unlike", "teacher", "start")
+PLACES = ("out", "data", "data_dir", "gan", "calibrate_on", "unlike", "teacher", "start", "recogniser")
 TRUSTED = ("threshold", "unsure_band", "resaved_band", "errors")  # of a calibration, what facts tell
 DULL = (*PLACES, "licence", "image_size", "channels", "steps", "tick", "device", "tensorboard")
-# How far weights rounded to 16 bits may move what a person sees of a network: grey levels, probabilities.
-MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.01, "typical": 0.01}
+# How far rounded weights may move what a person sees of a network: grey levels, probabilities.
+MOST_MOVED = {"pixels": 2, "real": 0.01, "classes": 0.05, "typical": 0.01}
 
 BATCH = {0: Dim("batch", min=1)}
 PICTURE_AXES = {0: Dim("batch", min=1), 1: Dim.DYNAMIC, 2: Dim.DYNAMIC}
@@ -49,13 +49,19 @@ class Graph:
 
 def graphs_of(state: dict) -> dict[str, Graph]:
     """File name -> Graph, for a loaded checkpoint of either trainer."""
-    c, classes = state["config"], state["data"]["classes"]
-    facts = {
+    c, facts = state["config"], facts_of(state)
+    return gan_graphs(state, c, facts) if isinstance(c, GanConfig) else dcnn_graphs(state, c, facts)
+
+
+def facts_of(state: dict) -> dict:
+    """What is told of every network: what it was made from, how, and from which checkpoint."""
+    c = state["config"]
+    return {
         "format": FORMAT,
         "version": VERSION,
         "image_size": c.image_size,
         "channels": c.channels,
-        "classes": classes,
+        "classes": state["data"]["classes"],
         "data": {name: value for name, value in state["data"].items() if name not in ("classes", "fakes")},
         "step": state["step"],
         "images": state["step"] * c.real_batch,  # real ones; a DCNN saw as many fakes
@@ -66,7 +72,6 @@ def graphs_of(state: dict) -> dict[str, Graph]:
         "config": {name: value for name, value in vars(c).items() if name not in PLACES},
         "checkpoint_sha256": state["sha256"],
     }
-    return gan_graphs(state, c, facts) if isinstance(c, GanConfig) else dcnn_graphs(state, c, facts)
 
 
 def settings(c: RunConfig) -> dict:
@@ -130,7 +135,8 @@ def dcnn_graphs(state: dict, c: DcnnConfig, facts: dict) -> dict[str, Graph]:
         "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
         "typical": "float32 [batch], share of unseen real pictures that are stranger to it; 0: none, nothing like it",
     }
-    module = plain(PixelDCNN(network, *checkpoint.learnt_after(state)))
+    known, attribution, recogniser = checkpoint.learnt_after(state)
+    module = plain(PixelDCNN(network, known, attribution, recogniser))
 
     def example(n: int, case: int) -> dict[str, Tensor]:
         return {"pixels": example_pixels(n, case, c.image_size)}
@@ -142,9 +148,17 @@ def dcnn_graphs(state: dict, c: DcnnConfig, facts: dict) -> dict[str, Graph]:
         "outputs": {name: says[name] for name in outputs},
         **({"learnt_from": state["data"]["fakes"]} if c.gan else {}),  # checkpoint_sha256 of generators
         **what_to_trust(state),
+        **({"recogniser": recogniser_facts(state["recogniser"], recogniser)} if recogniser else {}),
     }
     name = "dcnn.onnx" if c.gan else "referee.onnx"
     return {name: Graph(module, example, outputs, {"pixels": PICTURE_AXES}, dcnn_facts)}
+
+
+def recogniser_facts(record: dict, recogniser: Recogniser) -> dict:
+    """What a DCNN's facts say of the network that tells the classes in its place; how many weights that has, too."""
+    facts = facts_of(record | {"config": from_saved(DcnnConfig, record["config"])})
+    told = ("data", "step", "images", "made", "settings", "config", "checkpoint_sha256")
+    return {name: facts[name] for name in told} | {"parameters": sum(p.numel() for p in recogniser.parameters())}
 
 
 def what_to_trust(state: dict) -> dict:
@@ -172,7 +186,7 @@ def example_pixels(n: int, case: int, size: int) -> Tensor:
 
 
 def halve(graph: Graph, name: str) -> Graph:
-    """The graph with its weights rounded to 16 bits; its facts say how far that moves it. Raises ExportError."""
+    """The graph with rounded weights (export/weights.py); its facts say how far that moves it. Raises ExportError."""
     light = rounded(graph.module)
     inputs = graph.example(64, 0)
     with torch.no_grad():
@@ -181,7 +195,7 @@ def halve(graph: Graph, name: str) -> Graph:
     for key, most in MOST_MOVED.items():
         if not moved.get(key, 0) <= most:
             raise ExportError(
-                f"{name}: weights of 16 bits would move its {key} by up to {moved[key]:.3g}, and at most {most} is "
+                f"{name}: rounded weights would move its {key} by up to {moved[key]:.3g}, and at most {most} is "
                 "allowed. Export it with --weights fp32."
             )
     weights = {"stored": "float16", "moved": {key: float(f"{most:.2g}") for key, most in moved.items()}}

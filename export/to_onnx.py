@@ -38,7 +38,7 @@ from export.neighbours import INDEX, PICTURES, Neighbours
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
 from export.products import multiply_points
 from export.runtime import DCNN, MANIFEST, Critic, Generator, ModelError, read_manifest
-from export.weights import store_halves
+from export.weights import store_rounded
 
 IR_VERSION, OPSET = 8, 18  # onnxruntime 1.15 and later
 MOST_BYTES = 10_000_000
@@ -71,7 +71,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
     strip(model.graph)
     multiply_points(model)
     if graph.facts["weights"]["stored"] == "float16":
-        store_halves(model)
+        store_rounded(model)
     del model.metadata_props[:]
     model.metadata_props.add(key="facts", value=json.dumps(graph.facts, sort_keys=True))
     return model

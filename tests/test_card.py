@@ -88,6 +88,7 @@ def test_rounded_weights_are_told_of():
     assert "16-bit" not in card()
     text = card(weights={"stored": "float16", "moved": {"pixels": 1.0}})
     assert "`pixels` of `generator.onnx` by at most 1 of 255 levels" in text
+    assert "8-bit" not in text
 
 
 def test_older_files_have_a_card_too():

@@ -6,30 +6,36 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from drawing import dark_and_light, noise, save_all
+from onnx import TensorProto
 from processes import one_thread  # noqa: F401 - a fixture
 
 from dcgan import attribution, checkpoint, typical
-from dcgan.config import DcnnConfig, GanConfig, TrainingError, from_saved
+from dcgan.config import PRESETS, DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
 from dcgan.exported import learnt, unfold
-from dcgan.lessons import Lessons, load_generators, make_fakes
+from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
 from dcgan.losses import class_cross_entropy, distillation
-from dcgan.models import make_dcnn
+from dcgan.models import Recogniser, make_dcnn
 from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays, to_images
-from dcgan.players import draw
+from dcgan.players import draw, torch_player
 from dcgan.train_dcnn import (
+    MOST_WHITENED,
+    descend,
     learning_rate,
     make_optimizer,
     make_update,
     predict,
     resolve,
+    sharpened,
     size_of_weights,
     train_dcnn,
 )
 from dcgan.train_gan import train_gan
+from export.graphs import MOST_MOVED
 from export.latents import latents
 from export.runtime import Bundle
 from export.to_onnx import export
@@ -480,6 +486,114 @@ def test_a_run_may_begin_with_a_bundle_and_have_it_as_a_teacher(shades, gan, tmp
     export([Path(gan)], tmp_path / "lacking", without=("critic.onnx",))
     with pytest.raises(TrainingError, match=r"There is no model at .*dcnn.onnx"):
         train_dcnn(dataclasses.replace(second, out=str(tmp_path / "fourth"), start=str(tmp_path / "lacking")))
+
+
+# --- recognisers --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recogniser(shades, tmp_path_factory) -> str:
+    out = str(tmp_path_factory.mktemp("runs") / "recogniser")
+    toy = TOY | {"steps": 24, "tick": 24, "width": 16, "channels": 3, "lr": 0.03}
+    train_dcnn(DcnnConfig(**PRESETS["fast"] | toy, preset="fast", data=shades, out=out))
+    return out
+
+
+def test_a_recogniser_learns_the_classes_and_keeps_its_first_layer(recogniser, shades):
+    state = checkpoint.load(recogniser)
+    c, network = state["config"], checkpoint.network_of(state)
+    assert isinstance(network, Recogniser)
+    assert log_of(c)[-1]["class_accuracy"] > 0.9
+    as_begun = make_dcnn(c, 2)
+    training, _ = split(load(c), c)
+    as_begun.whiten(to_images(training[some_of(len(training), MOST_WHITENED)].images))
+    torch.testing.assert_close(network.whitening.weight, as_begun.whitening.weight)
+    norm = network.features[1][0][2]
+    assert torch.equal(norm.weight, torch.ones(16))
+    assert norm.bias.abs().max() > 0
+
+
+def test_shifts_learn_faster_and_decay_as_slowly():
+    c = DcnnConfig(**PRESETS["fast"] | TOY, channels=3)
+    network = make_dcnn(c, 2)
+    optimizer = make_optimizer(network, c, CPU)
+    others, shifts = optimizer.param_groups
+    descend(network(torch.rand(2, 3, 16, 16))[1].sum(), optimizer, 0.01)
+    assert (others["lr"], shifts["lr"]) == (0.01, 0.64)
+    assert shifts["lr"] * shifts["weight_decay"] == pytest.approx(others["lr"] * others["weight_decay"])
+    learnt = [p for p in network.parameters() if p.requires_grad]
+    assert sum(map(len, (group["params"] for group in optimizer.param_groups))) == len(learnt)
+
+
+@pytest.mark.parametrize("weights", ["fp32", "fp16"])
+def test_a_recogniser_tells_the_classes_in_a_dcnns_place(recogniser, shades, gan, tmp_path, monkeypatch, weights):
+    monkeypatch.setitem(MOST_MOVED, "classes", 0.5)  # so few weights do not make up for each other's rounding
+    c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path / "dcnn"), channels=3, **TOY)
+    train_dcnn(c)
+    alone = torch_player(checkpoint.load(c.out))
+    c = dataclasses.replace(c, recogniser=recogniser)
+    train_dcnn(c)  # a run that is done is given one
+    state, own = checkpoint.load(c.out), checkpoint.load(recogniser)
+    assert state["step"] == c.steps
+    assert state["recogniser"]["sha256"] == own["sha256"]
+    pixels = load(c).images[:50].permute(0, 2, 3, 1).contiguous().numpy()
+    before, after, told = alone.call(pixels), torch_player(state).call(pixels), torch_player(own).call(pixels)
+    np.testing.assert_array_equal(before["real"], after["real"])
+    assert np.array_equal(told["classes"].argmax(1), after["classes"].argmax(1))
+    assert not np.allclose(before["classes"], after["classes"], atol=0.01)
+
+    export([Path(c.out)], tmp_path / "bundle", weights=weights)
+    model = Bundle(tmp_path / "bundle").dcnn
+    exported = model(pixels)
+    for name in ("real", "features"):
+        np.testing.assert_allclose(exported[name], after[name], atol=1e-3)
+    np.testing.assert_allclose(exported["classes"], after["classes"], atol=1e-4 if weights == "fp32" else 0.3)
+    stored = {tensor.data_type for tensor in onnx.load(model.path).graph.initializer}
+    assert (TensorProto.INT8 in stored) == (weights == "fp16")
+    facts = model.facts["recogniser"]
+    assert facts["checkpoint_sha256"] == own["sha256"]
+    assert facts["parameters"] == sum(p.numel() for p in checkpoint.network_of(own).parameters())
+    card = (tmp_path / "bundle" / "README.md").read_text()
+    assert f"The part of `dcnn.onnx` that tells the classes, of {facts['parameters']:,} weights, learnt for" in card
+    assert f"| `dcnn.onnx`: classes | {own['sha256'][:12]} |" in card
+
+    again = dataclasses.replace(c, out=str(tmp_path / "again"), recogniser=str(tmp_path / "bundle"))
+    again = dataclasses.replace(again, start=str(tmp_path / "bundle"), teacher=str(tmp_path / "bundle"), lr=0.0)
+    train_dcnn(again)  # and a bundle hands it on
+    classes = torch_player(checkpoint.load(again.out)).call(pixels)["classes"]
+    assert np.array_equal(classes.argmax(1), exported["classes"].argmax(1))
+
+
+def test_a_recognisers_probabilities_come_true_of_what_was_held_back(recogniser, shades, gan):
+    c = DcnnConfig(data=shades, gan=(gan,), channels=3, recogniser=recogniser, **TOY)
+    record, pictures = learnt(recogniser).recogniser, load(c)
+    vague = record | {"network": {n: v / 8 if n == "class_head.weight" else v for n, v in record["network"].items()}}
+    sharp = sharpened(vague, pictures, c)
+    held_back = split(pictures, c)[1]
+    before, after = (
+        torch.nn.functional.cross_entropy(predict(checkpoint.recogniser_of(r), held_back.images)[1], held_back.labels)
+        for r in (vague, sharp)
+    )
+    assert after < 0.7 * before
+    unmeasured = vague | {"config": vague["config"] | {"validation": 0.0}}
+    assert sharpened(unmeasured, pictures, c) is unmeasured
+
+
+def test_what_is_no_recogniser_or_of_other_pictures_is_a_sentence(recogniser, shades, gan, tmp_path):
+    c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path / "dcnn"), channels=3, **TOY)
+    train_dcnn(c)
+    with pytest.raises(TrainingError, match=r"--recogniser .*dcnn has none in it. Train one with --preset fast"):
+        train_dcnn(dataclasses.replace(c, out=str(tmp_path / "other"), recogniser=c.out))
+    darker = dark_and_light(tmp_path / "darker", each=36)
+    with pytest.raises(TrainingError, match=r"--recogniser .* has learnt from other pictures"):
+        train_dcnn(dataclasses.replace(c, data=str(darker), out=str(tmp_path / "other"), recogniser=recogniser))
+    for changes, sentence in (
+        ({"recogniser": recogniser, "gan": ()}, "--recogniser is .*; that is for a DCNN that learns fakes"),
+        ({"architecture": "recogniser"}, "--architecture is recogniser; that learns classes alone"),
+        ({"augment": "turns"}, "--augment is turns; those are of real pictures alone"),
+    ):
+        with pytest.raises(TrainingError, match=sentence):
+            train_dcnn(dataclasses.replace(c, out=str(tmp_path / "other"), **changes))
 
 
 def test_older_runs_have_no_blocks_and_relus():
