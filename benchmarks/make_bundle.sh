@@ -18,7 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
 # What a generator draws early in its training gives itself away in other ways than what it draws at the end.
-further=() twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
+further=() fast=() twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
 case $name in
   fashion-mnist)
     data=fashion-mnist others="cifar10 celeba64" gan="--steps 48000"
@@ -35,7 +35,7 @@ case $name in
   cifar10)
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
     dcnn="--width 32 --blocks 3" lessons="--steps 8000 --degrade 0.4"
-    small=(3000 4000 6000 8000)
+    small=(3000 4000 6000 8000) fast=(--steps 2200 --validation 0.02)
     further=("squares --loss mse $spectral --seed 2 --steps 6000"
       "squares-early --loss mse $spectral --seed 2 --steps 3000"
       "seed-4 --no-conditional --seed 4 --steps 6000" "seed-4-early --no-conditional --seed 4 --steps 2000"
@@ -78,7 +78,7 @@ for one in ${MORE:+"${further[@]}"}; do
   known+=("$runs-${one%% *}")
 done
 
-bundle=("$runs-dcnn") teacher=() options=()
+bundle=("$runs-dcnn") teacher=() recogniser=() options=()
 if [ -n "$KEEP" ]; then
   options=(--keep)
   for file in generator.onnx critic.onnx referee.onnx neighbours.npz; do
@@ -93,6 +93,10 @@ else
     bundle+=("$runs-referee")
   fi
 fi
+if [ -n "$fast" ]; then
+  python -m dcgan.train_dcnn --preset fast "${learn[@]}" --out "$runs-recogniser" "${fast[@]}"
+  recogniser=(--recogniser "$runs-recogniser")
+fi
 if [ -n "${MORE:-}" ]; then
   teacher=(${has_classes:+--teacher "$own"})
   lessons="$more --batch 256 --ema 0.995 --start $own"
@@ -106,7 +110,7 @@ else
   fi
 fi
 python -m dcgan.train_dcnn "${learn[@]}" --gan "${known[@]}" --out "$runs-dcnn" $dcnn $always $lessons \
-  "${teacher[@]}" ${UNLIKE:+--unlike "$UNLIKE"}
+  "${teacher[@]}" "${recogniser[@]}" ${UNLIKE:+--unlike "$UNLIKE"}
 python -m dcgan.evaluate "$runs-dcnn" "${place[@]}" --bundled "$own" --held-out "${held_out[@]}" --unlike $others
 if [ -z "$KEEP" ]; then
   python -m dcgan.evaluate "$own" "${place[@]}" ${has_classes:+--referee "$runs-referee"}
