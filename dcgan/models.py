@@ -271,9 +271,11 @@ class Recogniser(nn.Module):
         classes: int = 10,
         dropout: float = 0.0,
         activation: str = "gelu",
+        mirrors: bool = True,
     ):
+        """mirrors: whether it learns from mirrored pictures, too."""
         super().__init__()
-        self.image_size, self.channels, self.classes = image_size, channels, classes
+        self.image_size, self.channels, self.classes, self.mirrors = image_size, channels, classes, mirrors
         patch = 8 * channels  # both signs of each of its numbers
         self.whitening = nn.Conv2d(channels, patch, 2)
         self.whitening.weight.requires_grad_(False)
@@ -291,6 +293,13 @@ class Recogniser(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[None, Tensor]:
         return None, self.class_head(self.dropout(self.pool(self.features(images))))
+
+    def recognise(self, images: Tensor) -> Tensor:
+        """Logits N,K; of a picture and its mirror image the mean, where it has learnt from both."""
+        if not self.mirrors:
+            return self(images)[1]
+        both = self(torch.cat([images, images.flip(3)]))[1]
+        return both.unflatten(0, (2, -1)).mean(0)
 
     stages = DCNN.stages
 
@@ -333,5 +342,6 @@ def make_dcnn(c: DcnnConfig, classes: int) -> DCNN | Recogniser:
     """The classifier of a resolved configuration; it judges reality if it has fakes to learn from."""
     sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
     if c.architecture == "recogniser":
-        return Recogniser(**sizes, dropout=c.dropout, activation=c.activation)
+        mirrors = c.augment in ("flip", "turns", "cut")
+        return Recogniser(**sizes, dropout=c.dropout, activation=c.activation, mirrors=mirrors)
     return DCNN(**sizes, dropout=c.dropout, judges_reality=bool(c.gan), blocks=c.blocks, activation=c.activation)

@@ -266,7 +266,7 @@ class PixelDCNN(nn.Module):
             if self.attribution is not None:
                 out["evidence"] = logit[:, None, None] + self.attribution(stages)
         if self.recogniser is not None:
-            out["classes"] = self.recogniser(images)[1].softmax(1)
+            out["classes"] = self.recogniser.recognise(images).softmax(1)
         elif self.network.class_head is not None:
             out["classes"] = self.network.class_head(out["features"]).softmax(1)
         if self.typicality is not None:

@@ -230,7 +230,8 @@ def sharpened(record: dict, pictures: Pictures, c: DcnnConfig) -> dict:
     if not len(held_back):
         return record
     recogniser = checkpoint.recogniser_of(record)
-    logits, labels = predict(recogniser, held_back.images[:])[1], held_back.labels
+    parts = in_evaluation(recogniser, recogniser.recognise, held_back.images[:])
+    logits, labels = torch.cat(parts), held_back.labels
     factors = torch.logspace(-1, 1, 201).tolist()
     best = min(factors, key=lambda factor: F.cross_entropy(factor * logits, labels).item())
     with torch.no_grad():

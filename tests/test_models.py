@@ -194,6 +194,16 @@ def test_a_recogniser_begins_by_passing_on_what_it_sees():
     assert torch.equal(convolution(images)[:, :8], images)
 
 
+def test_a_recogniser_that_learns_from_mirrored_pictures_looks_at_both_sides():
+    images = torch.rand(3, 1, 16, 16)
+    for augment, mirrors in (("turns", True), ("cut", True), ("shift", False), ("none", False)):
+        c = DcnnConfig(architecture="recogniser", image_size=16, channels=1, width=4, augment=augment)
+        network = make_dcnn(c, 5).eval()
+        there, back = network.recognise(images), network.recognise(images.flip(3))
+        assert torch.allclose(there, back, atol=1e-5) == mirrors
+        assert torch.allclose(there, network(images)[1], atol=1e-5) != mirrors
+
+
 def test_dropout_acts_in_training_only():
     torch.manual_seed(0)
     network, images = DCNN(8, 8, dropout=0.5), torch.rand(2, 3, 8, 8)

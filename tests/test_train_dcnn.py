@@ -539,7 +539,7 @@ def test_a_recogniser_tells_the_classes_in_a_dcnns_place(recogniser, shades, gan
     pixels = load(c).images[:50].permute(0, 2, 3, 1).contiguous().numpy()
     before, after, told = alone.call(pixels), torch_player(state).call(pixels), torch_player(own).call(pixels)
     np.testing.assert_array_equal(before["real"], after["real"])
-    assert np.array_equal(told["classes"].argmax(1), after["classes"].argmax(1))
+    assert (told["classes"].argmax(1) == after["classes"].argmax(1)).mean() > 0.9  # that looks at mirror images, too
     assert not np.allclose(before["classes"], after["classes"], atol=0.01)
 
     export([Path(c.out)], tmp_path / "bundle", weights=weights)
@@ -571,7 +571,9 @@ def test_a_recognisers_probabilities_come_true_of_what_was_held_back(recogniser,
     sharp = sharpened(vague, pictures, c)
     held_back = split(pictures, c)[1]
     before, after = (
-        torch.nn.functional.cross_entropy(predict(checkpoint.recogniser_of(r), held_back.images)[1], held_back.labels)
+        torch.nn.functional.cross_entropy(
+            checkpoint.recogniser_of(r).recognise(to_images(held_back.images)), held_back.labels
+        )
         for r in (vague, sharp)
     )
     assert after < 0.7 * before
