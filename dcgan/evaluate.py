@@ -129,6 +129,8 @@ def measure_dcnn(
         labels = unseen.labels.numpy()
         rows += verdicts.class_rows(of, np.concatenate(seen), labels, name)
         classes = verdicts.by_class(np.concatenate(seen), labels, dcnn.classes)
+        if of == "dcnn":
+            rows += verdicts.worn_class_rows(of, dcnn.call, as_pixels(unseen), labels, unseen.images.shape[1], name)
     if of == "dcnn" and fakes_of:
         some = sample(unseen, n)
         real = as_pixels(some)

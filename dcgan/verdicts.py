@@ -252,6 +252,18 @@ def class_rows(of: str, said: np.ndarray, labels: np.ndarray, name: str) -> list
     return [rows[0] | {"interval": [rounded(edge) for edge in interval]}, *rows[1:]]
 
 
+def worn_class_rows(
+    of: str, judge: Judge, real: np.ndarray, labels: np.ndarray, channels: int, name: str
+) -> list[dict]:
+    """The class accuracy of pictures uint8 N,S,S,3 of classes labels N after each tier but the clean one."""
+    rows = []
+    for tier in [tier for tier, change in TIERS.items() if change is not None]:
+        said = np.concatenate([judge(some)["classes"] for some in batches(in_tier(pixels, tier, channels))])
+        value = metrics.accuracy(said.argmax(1), labels)
+        rows.append(make_row(of, metric_name("class_accuracy", "", tier), value, len(said), f"{name}, after {tier}"))
+    return rows
+
+
 def by_class(said: np.ndarray, labels: np.ndarray, names: list[str]) -> dict:
     """Figures of each class, and the matrix of those of each class (row) that were taken for each (column)."""
     confusion = metrics.confusion_matrix(labels, said.argmax(1), len(names))

@@ -183,6 +183,22 @@ def test_figures_of_classes_have_known_values():
     assert rows["class_macro_f1"]["n"] == 4
 
 
+def test_the_class_accuracy_of_degraded_pictures_is_measured_on_what_they_became():
+    """By a judge that takes what is bright for the first class, and grain for the second."""
+
+    def judge(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        second = np.abs(np.diff(pixels[..., 0].astype(float), axis=2)).mean((1, 2)) > 40
+        return {"classes": np.stack([~second, second], 1).astype(np.float32)}
+
+    flat = np.full((6, 16, 16, 3), 200, np.uint8)
+    grainy = np.random.default_rng(0).integers(0, 2, (6, 16, 16, 1)).astype(np.uint8) * 255
+    pixels = np.concatenate([flat, np.broadcast_to(grainy, (6, 16, 16, 3))])
+    rows = verdicts.worn_class_rows("dcnn", judge, pixels, np.repeat([0, 1], 6), 3, "toys")
+    found = {row["metric"]: row["value"] for row in rows}
+    assert found == {"class_accuracy_jpeg_60": 1.0, "class_accuracy_half_size_jpeg_40": 0.5}
+    assert rows[0]["on"] == "toys, after JPEG 60"
+
+
 # --- evidence -----------------------------------------------------------------------------------------------------
 
 
