@@ -253,9 +253,9 @@ def class_rows(of: str, said: np.ndarray, labels: np.ndarray, name: str) -> list
 
 
 def worn_class_rows(
-    of: str, judge: Judge, real: np.ndarray, labels: np.ndarray, channels: int, name: str
+    of: str, judge: Judge, pixels: np.ndarray, labels: np.ndarray, channels: int, name: str
 ) -> list[dict]:
-    """The class accuracy of pictures uint8 N,S,S,3 of classes labels N after each tier but the clean one."""
+    """The class accuracy of pixels uint8 N,S,S,3 of classes labels N after each tier but the clean one."""
     rows = []
     for tier in [tier for tier, change in TIERS.items() if change is not None]:
         said = np.concatenate([judge(some)["classes"] for some in batches(in_tier(pixels, tier, channels))])

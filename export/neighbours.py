@@ -34,7 +34,7 @@ NEXT = 5  # training pictures after the nearest one, by whose distances its own 
 LEAST_SIDE = 10  # pictures are halved until they have no more pixels a side
 ROUNDING = 0.15  # a step, times the root of F, in median distances: rounding moves a picture by 4 % of such a distance
 COLUMNS = 20  # of a sheet of thumbnails, which is square
-QUALITY = 20  # of its lossy WebP
+QUALITY = 10  # of its lossy WebP
 BLOCK = 8192  # training pictures that are compared at once
 
 

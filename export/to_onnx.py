@@ -42,6 +42,7 @@ from export.weights import store_rounded
 
 IR_VERSION, OPSET = 8, 18  # onnxruntime 1.15 and later
 MOST_BYTES = 10_000_000
+MOST_FILM_BYTES = 600_000
 RELATIVE, ABSOLUTE, LEVELS = 1e-4, 1e-5, 1  # how far onnxruntime may be from torch
 MODELS = {"generator.onnx": Generator, "critic.onnx": Critic, "dcnn.onnx": DCNN, "referee.onnx": DCNN}
 
@@ -294,9 +295,8 @@ def read_metrics(run: Path, sha256: str) -> list[dict]:
 
 def film_of(run: Path, facts: dict) -> tuple[bytes, dict] | None:
     """The run's progress up to the step of the exported generator, where it has drawn pictures; see make_progress."""
-    most = 1_000_000 if facts["image_size"] <= 32 else 2_000_000
     last = facts.get("best", facts)["step"]
-    film = progress.make_progress((run if run.is_dir() else run.parent) / "pictures", last, most)
+    film = progress.make_progress((run if run.is_dir() else run.parent) / "pictures", last, MOST_FILM_BYTES)
     return film and (film[0], {"file": progress.FILE, "seeds": [int(GRID_SEEDS[0]), int(GRID_SEEDS[-1])]} | film[1])
 
 
