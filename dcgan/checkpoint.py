@@ -79,6 +79,8 @@ def network_of(state: dict) -> nn.Module:
     else:
         network = dcnn_of(state)
         calibrate(network, state.get("calibration", {}))
+        if record := state.get("recogniser"):
+            step_back(network, record["share"])
     return network.eval()
 
 
@@ -91,14 +93,14 @@ def dcnn_of(state: dict) -> DCNN:
 
 def learnt_after(state: dict) -> tuple[dict | None, dict | None, Recogniser | None]:
     """What the DCNN of a loaded checkpoint has got after its training, as far as it is not too old: what it knows
-    (dcgan/typical.py), where verdicts come from (dcgan/attribution.py), and who tells the classes in its place.
+    (dcgan/typical.py), where verdicts come from (dcgan/attribution.py), and who helps it to tell the classes.
     """
     record = state.get("recogniser")
     return state.get("known"), state.get("attribution"), recogniser_of(record) if record else None
 
 
 def as_record(state: dict) -> dict:
-    """A recogniser's loaded checkpoint as a part of that of the DCNN that it tells the classes for."""
+    """A recogniser's loaded checkpoint as a part of that of the DCNN that it helps."""
     kept = {name: state[name] for name in ("data", "step", "made", "sha256")}
     return kept | {"config": asdict(state["config"]), "network": dcnn_state(state)}
 
@@ -120,6 +122,13 @@ def calibrate(network: DCNN, calibration: dict) -> None:
         with torch.no_grad():
             head.weight.mul_(calibration["slope"])
             head.bias.mul_(calibration["slope"]).add_(calibration["bias"])
+
+
+def step_back(network: DCNN, share: float) -> None:
+    """Folds into the class head how much its say counts beside a recogniser's (dcgan.train_dcnn.balanced)."""
+    with torch.no_grad():
+        for part in network.class_head.parameters():
+            part.mul_(share)
 
 
 def generator_state(state: dict) -> dict:

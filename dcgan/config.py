@@ -150,8 +150,8 @@ class DcnnConfig(RunConfig):
     teacher_share: float = knob(0.7, "share of the classes' loss that is the teacher's, where there is one")
     recogniser: str = knob(
         "",
-        "run of train_dcnn --preset fast, or a bundle with such a network, which then tells the classes; a run that is "
-        "done may be given one, too",
+        "run of train_dcnn --preset fast, or a bundle with such a network, which helps to tell the classes; a run that "
+        "is done may be given one, too",
     )
     start: str = knob(
         "", "run of train_dcnn, or a bundle, of the same sizes, whose weights it begins with; none: random ones"
@@ -332,7 +332,7 @@ def check(c: RunConfig) -> None:
     if getattr(c, "recogniser", ""):
         require("recogniser", lambda _: c.gan, "that is for a DCNN that learns fakes, so --gan has to name some")
     if getattr(c, "start_share", 0):
-        able = c.start and c.gan and (c.validation or c.folds)
-        require("start_share", lambda x: able, "it needs --start, --gan and held-back pictures")
+        able = c.start and (not c.gan or c.validation or c.folds)
+        require("start_share", lambda x: able, "it needs --start, and with --gan held-back pictures")
     if c.image_size:
         image_size_factors(c.image_size)

@@ -24,7 +24,7 @@ class Learnt:
     """A network in evaluation mode, what it was made with, and the sha256 of the checkpoint that it was.
 
     Of a run, it is as it was before any calibration; in a bundle that is folded in.
-    recogniser: the record (dcgan.checkpoint.as_record) of the one that tells the classes in its place, or that it is.
+    recogniser: the record (dcgan.checkpoint.as_record) of the one that helps it to tell the classes, or that it is.
     """
 
     network: DCNN | Recogniser
@@ -75,7 +75,7 @@ def read_back(network: DCNN, recogniser: Recogniser | None, graph: onnx.GraphPro
 
     The graph's convolutions stand there in the order in which they are computed: the layers', that of the real head,
     which has another name there, and another shape, than in the network, those of the attribution, which is learnt
-    anew, and the recogniser's. Beside a recogniser, the network's own class head is not in the graph: it is zero.
+    anew, and the recogniser's. Beside a recogniser, the class head is what it counts there.
     """
     stored = {tensor.name: numpy_helper.to_array(tensor).astype(np.float32) for tensor in graph.initializer}
     for node in graph.node:  # those of 8 or 16 bits (export/weights.py)
@@ -91,8 +91,7 @@ def read_back(network: DCNN, recogniser: Recogniser | None, graph: onnx.GraphPro
         put(recogniser.class_head, stored["recogniser.class_head.weight"])
         others = layers_of(recogniser)
         fill(others, pairs[-len(others) :])
-        put(network.class_head, *(np.zeros(part.shape, np.float32) for part in network.class_head.parameters()))
-    elif network.class_head is not None:
+    if network.class_head is not None:
         put(network.class_head, *(stored[f"network.class_head.{name}"] for name in ("weight", "bias")))
     fill(layers, pairs[: len(layers)])
 

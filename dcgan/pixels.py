@@ -234,7 +234,7 @@ class PixelDCNN(nn.Module):
     weights of an Attribution are given, that says how the shares differ; else they are those of the last features.
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
-    Where a recogniser is given, `classes` are its.
+    Where a recogniser is given, its logits of classes are added.
     """
 
     def __init__(
@@ -265,10 +265,10 @@ class PixelDCNN(nn.Module):
             out["real"] = logit.sigmoid()
             if self.attribution is not None:
                 out["evidence"] = logit[:, None, None] + self.attribution(stages)
-        if self.recogniser is not None:
-            out["classes"] = self.recogniser.recognise(images).softmax(1)
-        elif self.network.class_head is not None:
-            out["classes"] = self.network.class_head(out["features"]).softmax(1)
+        if self.network.class_head is not None:
+            logits = self.network.class_head(out["features"])
+            helped = logits if self.recogniser is None else logits + self.recogniser.recognise(images)
+            out["classes"] = helped.softmax(1)
         if self.typicality is not None:
             out["typical"] = self.typicality(*looks(images, stages))
         return out

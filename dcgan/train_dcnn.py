@@ -7,6 +7,7 @@ referee of generators it has never seen.
 
 import copy
 import dataclasses
+import itertools
 import math
 import sys
 from collections.abc import Callable
@@ -36,6 +37,8 @@ from export.resave import resave
 
 MOMENTUM, FASTER = 0.85, 64  # of --optimizer nesterov, and how much faster BatchNorm's shifts learn: Jordan 2024, 3.4
 MOST_RESAVED = 1_000  # pictures of each kind that are re-saved to see how far verdicts move
+POWERS = torch.logspace(-1, 1, 101).tolist()  # to which a recogniser's say is raised, by that which fits best
+SHARES = torch.linspace(0.05, 1, 20).tolist()  # and that of the DCNN that it is given to
 MOST_WHITENED = 5_000  # pictures from which a recogniser takes how pixels vary together
 MOST_KNOWN = 3_000  # pictures of each kind from which `typical` is learnt
 MOST_STRANGE = 10_000  # pictures of other things, likewise
@@ -140,7 +143,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     start = {name: value.clone() for name, value in network.state_dict().items()} if c.start_share else {}
     averaged = copy.deepcopy(network).requires_grad_(False) if c.ema else network
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
-    calibrated, known, attributed, recognised = Notes(), Notes(), Notes(), Notes()
+    calibrated, known, attributed, recognised, mixed = Notes(), Notes(), Notes(), Notes(), Notes()
     learn = make_update(network, optimizer, lessons, teacher, c)
 
     def update(step: int) -> Losses:
@@ -157,29 +160,34 @@ def train_dcnn(c: DcnnConfig) -> None:
         return log, None
 
     def conclude() -> bool:
-        given = bool(record) and recognised.get("sha256") != record["sha256"]
-        if given:
-            recognised.load_state_dict(sharpened(record, pictures, c))
-        if (calibrated and known and attributed) or not (measured and c.gan):
-            return given
-        told = "Now it learns how far its verdicts can be trusted, what it knows, and where verdicts come from."
-        tqdm.write(f"The steps are done. {told}", file=sys.stderr)
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
-        if not calibrated:
+        done = bool(calibrated and known and attributed) or not (measured and c.gan)
+        is_new = bool(record) and recognised.get("sha256") != record["sha256"]
+        if c.start_share and not (mixed or calibrated):  # which older runs were after they were mixed
             mix(chosen, start, c.start_share)
-            judged = make_fakes(drawers, len(validation), "validation") if c.calibrate_on else unseen
-            calibrated.update(calibrate(chosen, held_back, by_generator(judged, len(drawers)), c))
-        if not known:
-            known.update(what_is_known(chosen, lessons, held_back, strangers, c))
-        if not attributed:
-            torch.manual_seed(c.seed)
-            looks = min(attribution.LOOKS, c.steps)
-            attributed.update(attribution.learn(chosen, calibrated, lessons.sample, looks))
+            mixed["share"] = c.start_share
+        elif done and not is_new:
+            return False
+        if not done:
+            told = "Now it learns how far its verdicts can be trusted, what it knows, and where verdicts come from."
+            tqdm.write(f"The steps are done. {told}", file=sys.stderr)
+            if not calibrated:
+                judged = make_fakes(drawers, len(validation), "validation") if c.calibrate_on else unseen
+                calibrated.update(calibrate(chosen, held_back, by_generator(judged, len(drawers)), c))
+            if not known:
+                known.update(what_is_known(chosen, lessons, held_back, strangers, c))
+            if not attributed:
+                torch.manual_seed(c.seed)
+                looks = min(attribution.LOOKS, c.steps)
+                attributed.update(attribution.learn(chosen, calibrated, lessons.sample, looks))
+        if is_new:
+            recognised.load_state_dict(balanced(record, chosen, pictures, c))
         return True
 
     parts = {"network": network, "optimizer": optimizer}
     parts |= {"average": averaged} if c.ema else {}
     parts |= {"best": best} if c.patience else {}
+    parts |= {"mixed": mixed} if c.start_share else {}
     after = {"calibration": calibrated, "known": known, "attribution": attributed, "recogniser": recognised}
     parts |= after if c.gan else {}
     run = Run(c, data, parts, device)
@@ -222,21 +230,27 @@ def load_recogniser(c: DcnnConfig, pictures: Pictures) -> dict | None:
     return found.recogniser
 
 
-def sharpened(record: dict, pictures: Pictures, c: DcnnConfig) -> dict:
-    """The record of a recogniser whose probabilities come true of pictures that it has not learnt from, as far as some
-    were held back: its logits times a number (Guo et al., On calibration of modern neural networks, 2017, 4.2).
+def balanced(record: dict, network: DCNN, pictures: Pictures, c: DcnnConfig) -> dict:
+    """The record of a recogniser that was made as sure as is right, and with it `share`, how much the network's own say
+    on classes counts beside it: of pictures that neither has learnt from, what both say together comes true.
+
+    A product of experts, each to some power: Hinton, Training products of experts by minimizing contrastive divergence,
+    2002, section 1. Where nothing was held back, both are taken as they are, and the network's say counts half.
     """
     held_back = hold_out(pictures, min(c.validation, record["config"]["validation"]))[1]
     if not len(held_back):
-        return record
-    recogniser = checkpoint.recogniser_of(record)
-    parts = in_evaluation(recogniser, recogniser.recognise, held_back.images[:])
-    logits, labels = torch.cat(parts), held_back.labels
-    factors = torch.logspace(-1, 1, 201).tolist()
-    best = min(factors, key=lambda factor: F.cross_entropy(factor * logits, labels).item())
+        return record | {"share": 0.5}
+    recogniser, images, labels = checkpoint.recogniser_of(record), held_back.images[:], held_back.labels
+    says = torch.cat(in_evaluation(recogniser, recogniser.recognise, images))
+    own = predict(network, images)[1].cpu()
+
+    def loss(powers: tuple[float, float]) -> float:
+        return F.cross_entropy(powers[0] * says + powers[1] * own, labels).item()
+
+    power, share = min(itertools.product(POWERS, SHARES), key=loss)
     with torch.no_grad():
-        recogniser.class_head.weight.mul_(best)
-    return record | {"network": recogniser.state_dict()}
+        recogniser.class_head.weight.mul_(power)
+    return record | {"network": recogniser.state_dict(), "share": share}
 
 
 def begin_with(network: DCNN, lessons: Lessons) -> dict:

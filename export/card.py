@@ -155,9 +155,9 @@ def real_pictures(facts: dict) -> int:
 
 
 def recogniser_sentence(file: str, facts: dict) -> str:
-    """The same of the network within that tells the classes."""
+    """The same of the network within that helps to tell the classes."""
     learnt = made_sentence(file, facts).removeprefix(f"`{file}` ")
-    return f"The part of `{file}` that tells the classes, of {facts['parameters']:,} weights, {learnt}"
+    return f"The part of `{file}` that tells the classes best, of {facts['parameters']:,} weights, {learnt}"
 
 
 def made_sentence(file: str, facts: dict) -> str:

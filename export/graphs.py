@@ -155,7 +155,7 @@ def dcnn_graphs(state: dict, c: DcnnConfig, facts: dict) -> dict[str, Graph]:
 
 
 def recogniser_facts(record: dict, recogniser: Recogniser) -> dict:
-    """What a DCNN's facts say of the network that tells the classes in its place; how many weights that has, too."""
+    """What a DCNN's facts say of the network that helps it to tell the classes; how many weights that has, too."""
     facts = facts_of(record | {"config": from_saved(DcnnConfig, record["config"])})
     told = ("data", "step", "images", "made", "settings", "config", "checkpoint_sha256")
     return {name: facts[name] for name in told} | {"parameters": sum(p.numel() for p in recogniser.parameters())}
