@@ -35,7 +35,8 @@ case $name in
   cifar10)
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
     dcnn="--width 32 --blocks 3" lessons="--steps 8000 --degrade 0.4"
-    small=(3000 4000 6000 8000) fast=(--steps 2200 --validation 0.02)
+    small=(3000 4000 6000 8000) fast=(--validation 0.02)
+    robust="--steps 800 --lr 0.15 --degrade 0.25 --start-share 0.5"
     further=("squares --loss mse $spectral --seed 2 --steps 6000"
       "squares-early --loss mse $spectral --seed 2 --steps 3000"
       "seed-4 --no-conditional --seed 4 --steps 6000" "seed-4-early --no-conditional --seed 4 --steps 2000"
@@ -94,8 +95,11 @@ else
   fi
 fi
 if [ -n "$fast" ]; then
-  python -m dcgan.train_dcnn --preset fast "${learn[@]}" --out "$runs-recogniser" "${fast[@]}"
-  recogniser=(--recogniser "$runs-recogniser")
+  # First of pictures as they are; then of degraded ones, too, of which it would else know next to nothing.
+  learn_fast=(python -m dcgan.train_dcnn --preset fast "${learn[@]}" "${fast[@]}")
+  "${learn_fast[@]}" --out "$runs-recogniser" --steps 2200
+  "${learn_fast[@]}" --out "$runs-recogniser-more" --start "$runs-recogniser" $robust
+  recogniser=(--recogniser "$runs-recogniser-more")
 fi
 if [ -n "${MORE:-}" ]; then
   teacher=(${has_classes:+--teacher "$own"})
