@@ -27,6 +27,9 @@ class Rumour(nn.Module):
         grain = F.avg_pool2d((images - F.avg_pool2d(images, 3, 1, 1)).abs(), 4)
         return [grain, grain.mean((2, 3), keepdim=True).expand_as(grain)]
 
+    def pool(self, features: Tensor) -> Tensor:
+        return features.mean((2, 3))
+
     def evidence(self, features: Tensor) -> Tensor:
         return 100 * features[:, 0] - 2
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dcgan.config import PRESETS, GanConfig
+from dcgan.config import PRESETS, GanConfig, presets_of
 from dcgan.game import WATCH_EVERY, Game
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def weights(network) -> torch.Tensor:
     return torch.cat([p.detach().flatten().clone() for p in network.parameters()])
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", presets_of(GanConfig))
 def test_each_preset_moves_both_players_and_the_average(preset):
     g = game(**PRESETS[preset] | {"batch": 6})
     before = {name: weights(getattr(g, name)) for name in ("G", "D", "G_ema")}
