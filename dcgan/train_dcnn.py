@@ -188,8 +188,8 @@ def train_dcnn(c: DcnnConfig) -> None:
     parts |= {"average": averaged} if c.ema else {}
     parts |= {"best": best} if c.patience else {}
     parts |= {"mixed": mixed} if c.start_share else {}
-    after = {"calibration": calibrated, "known": known, "attribution": attributed, "recogniser": recognised}
-    parts |= after if c.gan else {}
+    parts |= {"calibration": calibrated, "known": known, "attribution": attributed} if c.gan else {}
+    parts |= {"recogniser": recognised} if record else {}
     run = Run(c, data, parts, device)
     train(run, update, report, is_over=best.is_over, conclude=conclude)
 
