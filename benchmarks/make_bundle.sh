@@ -18,7 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
 # What a generator draws early in its training gives itself away in other ways than what it draws at the end.
-further=() fast=() twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
+further=() robust="" twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
 case $name in
   fashion-mnist)
     data=fashion-mnist others="cifar10 celeba64" gan="--steps 48000"
@@ -35,7 +35,7 @@ case $name in
   cifar10)
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
     dcnn="--width 32 --blocks 3" lessons="--steps 8000 --degrade 0.4"
-    small=(3000 4000 6000 8000) fast=(--validation 0.02)
+    small=(3000 4000 6000 8000)
     robust="--steps 800 --lr 0.15 --degrade 0.25 --start-share 0.5"
     further=("squares --loss mse $spectral --seed 2 --steps 6000"
       "squares-early --loss mse $spectral --seed 2 --steps 3000"
@@ -94,11 +94,11 @@ else
     bundle+=("$runs-referee")
   fi
 fi
-if [ -n "$fast" ]; then
+if [ -n "$robust" ]; then
   # First of pictures as they are; then of degraded ones, too, of which it would else know next to nothing.
-  learn_fast=(python -m dcgan.train_dcnn --preset fast "${learn[@]}" "${fast[@]}")
-  "${learn_fast[@]}" --out "$runs-recogniser" --steps 2200
-  "${learn_fast[@]}" --out "$runs-recogniser-more" --start "$runs-recogniser" $robust
+  fast=(python -m dcgan.train_dcnn --preset fast "${learn[@]}" --validation 0.02)
+  "${fast[@]}" --out "$runs-recogniser" --steps 2200
+  "${fast[@]}" --out "$runs-recogniser-more" --start "$runs-recogniser" $robust
   recogniser=(--recogniser "$runs-recogniser-more")
 fi
 if [ -n "${MORE:-}" ]; then
