@@ -57,13 +57,13 @@ def rounded(module: nn.Module) -> nn.Module:
     with torch.no_grad():
         for weight in module.parameters():
             if id(weight) in coarse and weight.ndim == 4 and weight.numel() >= WORTH_A_SCALE:
-                weight.copy_(to_eighths(weight))
+                weight.copy_(to_multiples(weight))
             elif weight.ndim > 1:
                 weight.copy_(weight.half())
     return module
 
 
-def to_eighths(weight: torch.Tensor) -> torch.Tensor:
+def to_multiples(weight: torch.Tensor) -> torch.Tensor:
     """The nearest weights O,I,h,w that are whole multiples, up to LARGEST, of a scale for each of the O.
 
     A scale has 8 bits of its own, so that 32 hold its multiples exactly.

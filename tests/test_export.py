@@ -25,7 +25,7 @@ from export import graphs, to_onnx
 from export.latents import latents
 from export.pictures import read_picture
 from export.runtime import Bundle
-from export.weights import as_multiples, plain, rounded, to_eighths
+from export.weights import as_multiples, plain, rounded, to_multiples
 
 CHANGED = {"batch": 16, "latent_dim": 8, "width": 8}  # in the toy run, of what the preset has
 FILES = ("generator.onnx", "critic.onnx", "dcnn.onnx")
@@ -437,7 +437,7 @@ def test_weights_of_eight_bits_are_whole_multiples_of_a_scale_a_channel():
     torch.manual_seed(0)
     weight = torch.randn(6, 4, 3, 3) * torch.logspace(-3, 2, 6)[:, None, None, None]
     weight[2] = 0
-    coarse = to_eighths(weight)
+    coarse = to_multiples(weight)
     largest = weight.abs().amax((1, 2, 3), keepdim=True)
     assert ((coarse - weight).abs() <= 0.51 * largest / 127).all()
     whole, scale = as_multiples(coarse.numpy())
