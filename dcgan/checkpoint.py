@@ -91,12 +91,14 @@ def dcnn_of(state: dict) -> DCNN:
     return network.eval()
 
 
-def learnt_after(state: dict) -> tuple[dict | None, dict | None, Recogniser | None]:
+def learnt_after(state: dict) -> tuple[dict | None, dict | None, Recogniser | None, dict | None]:
     """What the DCNN of a loaded checkpoint has got after its training, as far as it is not too old: what it knows
-    (dcgan/typical.py), where verdicts come from (dcgan/attribution.py), and who helps it to tell the classes.
+    (dcgan/typical.py), where verdicts come from (dcgan/attribution.py), who helps it to tell the classes, and the spans
+    with which it computes in 8 bits (dcgan/levels.py), if it does.
     """
     record = state.get("recogniser")
-    return state.get("known"), state.get("attribution"), recogniser_of(record) if record else None
+    recogniser = recogniser_of(record) if record else None
+    return state.get("known"), state.get("attribution"), recogniser, state.get("spans")
 
 
 def as_record(state: dict) -> dict:

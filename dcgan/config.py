@@ -153,6 +153,12 @@ class DcnnConfig(RunConfig):
         "run of train_dcnn --preset fast, or a bundle with such a network, which helps to tell the classes; a run that "
         "is done may be given one, too",
     )
+    bits: int = knob(
+        32,
+        "of its arithmetic once it has learnt; 8: where most of it is, two to three times as fast on a CPU; a run that "
+        "is done may be given them, too",
+        choices=(32, 8),
+    )
     start: str = knob(
         "", "run of train_dcnn, or a bundle, of the same sizes, whose weights it begins with; none: random ones"
     )
@@ -170,7 +176,7 @@ class DcnnConfig(RunConfig):
     folds: int = knob(0, "cross-validation: so many networks, each tested on another part of the pictures; 0: none")
     fold: int = knob(0, "train one network of those, from 1 to --folds; 0: all, one after another")
 
-    may_change = (*RunConfig.may_change, "recogniser")
+    may_change = (*RunConfig.may_change, "recogniser", "bits")
 
     @property
     def real_batch(self) -> int:

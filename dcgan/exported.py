@@ -78,11 +78,12 @@ def read_back(network: DCNN, recogniser: Recogniser | None, graph: onnx.GraphPro
     anew, and the recogniser's. Beside a recogniser, the class head is what it counts there.
     """
     stored = {tensor.name: numpy_helper.to_array(tensor).astype(np.float32) for tensor in graph.initializer}
-    for node in graph.node:  # those of 8 or 16 bits (export/weights.py)
+    for node in graph.node:  # those of 16 or 8 bits (export/weights.py)
         if node.op_type == "Cast" and node.input[0] in stored:
             stored[node.output[0]] = stored[node.input[0]]
-        elif node.op_type == "Mul" and stored.keys() >= set(node.input):
-            stored[node.output[0]] = stored[node.input[0]] * stored[node.input[1]]
+        elif node.op_type == "DequantizeLinear" and node.input[0] in stored:
+            whole, scale = (stored[name] for name in node.input[:2])
+            stored[node.output[0]] = whole * scale[:, None, None, None]
     pairs = [[stored[name] for name in node.input[1:3]] for node in graph.node if node.op_type == "Conv"]
     layers = layers_of(network)
     if network.real_head is not None:

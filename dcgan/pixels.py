@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dcgan.levels import in_eight_bits
+
 CPU = torch.device("cpu")
 # Luma of ITU-R BT.601 in 256ths: exact in floats, so that grey pictures (R = G = B) keep their exact levels.
 LUMA = (77 / 256, 150 / 256, 29 / 256)
@@ -235,6 +237,7 @@ class PixelDCNN(nn.Module):
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
     Where a recogniser is given, its logits of classes are added.
+    Where spans are given (see spans_of in dcgan/levels.py), of `network` and of the `recogniser`, both compute in 8 bits.
     """
 
     def __init__(
@@ -243,6 +246,7 @@ class PixelDCNN(nn.Module):
         known: dict[str, Tensor] | None = None,
         attribution: dict[str, Tensor] | None = None,
         recogniser: nn.Module | None = None,
+        spans: dict[str, Tensor] | None = None,
     ):
         super().__init__()
         self.network, self.recogniser = dcnn, recogniser
@@ -253,6 +257,8 @@ class PixelDCNN(nn.Module):
             self.attribution = Attribution(features, width)
             self.attribution.load_state_dict(attribution)
             self.attribution.fold()
+        for name, measured in (spans or {}).items():
+            in_eight_bits(getattr(self, name), measured)
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         images = to_images(fit(pixels, self.network.image_size, self.network.channels))

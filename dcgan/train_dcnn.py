@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from dcgan import attribution, calibration, checkpoint, parallel, typical
+from dcgan import attribution, calibration, checkpoint, levels, parallel, typical
 from dcgan.averages import average, weight_in_average
 from dcgan.checkpoint import Notes
 from dcgan.config import DcnnConfig, TrainingError, check, from_args, make_parser
@@ -28,7 +28,7 @@ from dcgan.exported import learnt, unfold
 from dcgan.folds import cross_validate
 from dcgan.lessons import Lessons, by_generator, load_generators, make_fakes, some_of, split
 from dcgan.losses import DCNN_LOSSES, distillation
-from dcgan.models import DCNN, make_dcnn
+from dcgan.models import DCNN, Recogniser, make_dcnn
 from dcgan.pixels import fit, looks, to_images
 from dcgan.players import form
 from dcgan.run import Losses, Run, autocast, introduce, main, pick_device, settle_precision, train
@@ -39,6 +39,7 @@ MOMENTUM, FASTER = 0.85, 64  # of --optimizer nesterov, and how much faster Batc
 MOST_RESAVED = 1_000  # pictures of each kind that are re-saved to see how far verdicts move
 POWERS = torch.logspace(-1, 1, 101).tolist()  # to which a recogniser's say is raised, by that which fits best
 SHARES = torch.linspace(0.05, 1, 20).tolist()  # and that of the DCNN that it is given to
+MOST_SPANNED = 2_000  # pictures on which a network that is to compute in 8 bits is measured
 MOST_WHITENED = 5_000  # pictures from which a recogniser takes how pixels vary together
 MOST_KNOWN = 3_000  # pictures of each kind from which `typical` is learnt
 MOST_STRANGE = 10_000  # pictures of other things, likewise
@@ -143,7 +144,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     start = {name: value.clone() for name, value in network.state_dict().items()} if c.start_share else {}
     averaged = copy.deepcopy(network).requires_grad_(False) if c.ema else network
     optimizer, best = make_optimizer(network, c, device), Patience(network, c.patience)
-    calibrated, known, attributed, recognised, mixed = Notes(), Notes(), Notes(), Notes(), Notes()
+    calibrated, known, attributed, recognised, spans, mixed = (Notes() for _ in range(6))
     learn = make_update(network, optimizer, lessons, teacher, c)
 
     def update(step: int) -> Losses:
@@ -163,10 +164,11 @@ def train_dcnn(c: DcnnConfig) -> None:
         chosen, held_back = best.network if best.step else averaged, validation.images[:]
         done = bool(calibrated and known and attributed) or not (measured and c.gan)
         is_new = bool(record) and recognised.get("sha256") != record["sha256"]
+        unspanned = c.bits == 8 and (is_new or not spans)
         if c.start_share and not (mixed or calibrated):  # which older runs were after they were mixed
             mix(chosen, start, c.start_share)
             mixed["share"] = c.start_share
-        elif done and not is_new:
+        elif done and not (is_new or unspanned):
             return False
         if not done:
             told = "Now it learns how far its verdicts can be trusted, what it knows, and where verdicts come from."
@@ -182,6 +184,9 @@ def train_dcnn(c: DcnnConfig) -> None:
                 attributed.update(attribution.learn(chosen, calibrated, lessons.sample, looks))
         if is_new:
             recognised.load_state_dict(balanced(record, chosen, pictures, c))
+        if unspanned:
+            torch.manual_seed(c.seed)
+            spans.update(measure_spans(chosen, recognised, lessons.sample(MOST_SPANNED)))
         return True
 
     parts = {"network": network, "optimizer": optimizer}
@@ -190,6 +195,7 @@ def train_dcnn(c: DcnnConfig) -> None:
     parts |= {"mixed": mixed} if c.start_share else {}
     parts |= {"calibration": calibrated, "known": known, "attribution": attributed} if c.gan else {}
     parts |= {"recogniser": recognised} if record else {}
+    parts |= {"spans": spans} if c.bits == 8 else {}
     run = Run(c, data, parts, device)
     train(run, update, report, is_over=best.is_over, conclude=conclude)
 
@@ -389,6 +395,17 @@ def what_is_known(
     known = [*real, *fake, unmet] + ([worn_copies(unmet, (c.seed, 4))] if c.degrade and len(unmet) else [])
     groups = (known, typical.odd_copies(torch.cat([real[0], unmet])), strangers)
     return typical.fit(*([look(some) for some in group if len(some)] for group in groups), look(unseen))
+
+
+def measure_spans(network: DCNN | Recogniser, record: dict, images: Tensor) -> dict[str, Tensor]:
+    """The spans (dcgan/levels.py) of a network, and of the recogniser of a record, if there is one, on those images
+    N,C,S,S in [-1, 1].
+    """
+    found = {"network": levels.spans_of(network, lambda network, some: network(some), images)}
+    if record:
+        recogniser = checkpoint.recogniser_of(record).to(images.device)
+        found["recogniser"] = levels.spans_of(recogniser, Recogniser.recognise, images)
+    return found
 
 
 def cli(argv: list[str] | None = None) -> None:

@@ -11,12 +11,13 @@ from torch.export import Dim
 
 from dcgan import checkpoint
 from dcgan.config import PRESETS, DcnnConfig, GanConfig, RunConfig, from_saved
+from dcgan.folding import plain
 from dcgan.models import Recogniser, make_gan
 from dcgan.pixels import PixelCritic, PixelDCNN, PixelGenerator
 from dcgan.typical import ATYPICAL_BELOW
 from export.directions import directions_of
 from export.latents import RECIPE, SEED_MAX, latents
-from export.weights import plain, rounded
+from export.weights import rounded
 
 VERSION = "1.0.0"  # of this project
 FORMAT = 1  # of facts and manifest; raised when a reader of the old one would go wrong
@@ -135,8 +136,9 @@ def dcnn_graphs(state: dict, c: DcnnConfig, facts: dict) -> dict[str, Graph]:
         "features": "float32 [batch, F], what the verdicts are made of; sets of pictures are compared in them",
         "typical": "float32 [batch], share of unseen real pictures that are stranger to it; 0: none, nothing like it",
     }
-    known, attribution, recogniser = checkpoint.learnt_after(state)
-    module = plain(PixelDCNN(network, known, attribution, recogniser))
+    learnt_after = checkpoint.learnt_after(state)
+    recogniser = learnt_after[2]
+    module = plain(PixelDCNN(network, *learnt_after))
 
     def example(n: int, case: int) -> dict[str, Tensor]:
         return {"pixels": example_pixels(n, case, c.image_size)}

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "export/graphs.py": {"torch", "numpy", "dcgan", "export.directions", "export.weights", *GROUND},
     "export/directions.py": {"torch", "dcgan"},
     "export/products.py": {"onnx"},
-    "export/weights.py": {"torch", "onnx", "numpy"},
+    "export/weights.py": {"torch", "onnx", "numpy", "dcgan"},
     "dcgan/config.py": set(),
     "dcgan/exported.py": {"torch", "numpy", "onnx", "dcgan", "export.runtime"},
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},

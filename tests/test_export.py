@@ -25,7 +25,8 @@ from export import graphs, to_onnx
 from export.latents import latents
 from export.pictures import read_picture
 from export.runtime import Bundle
-from export.weights import as_multiples, plain, rounded, to_multiples
+from dcgan.folding import plain
+from export.weights import rounded
 
 CHANGED = {"batch": 16, "latent_dim": 8, "width": 8}  # in the toy run, of what the preset has
 FILES = ("generator.onnx", "critic.onnx", "dcnn.onnx")
@@ -431,20 +432,6 @@ def test_runs_of_different_pictures_make_no_bundle(gan_run, dcnn_run, tmp_path, 
 def test_an_out_that_is_a_file_is_a_sentence(gan_run, tmp_path, capsys):
     (tmp_path / "out").write_text("in the way")
     assert "cannot be written" in refused(capsys, gan_run, "--out", tmp_path / "out")
-
-
-def test_weights_of_eight_bits_are_whole_multiples_of_a_scale_a_channel():
-    torch.manual_seed(0)
-    weight = torch.randn(6, 4, 3, 3) * torch.logspace(-3, 2, 6)[:, None, None, None]
-    weight[2] = 0
-    coarse = to_multiples(weight)
-    largest = weight.abs().amax((1, 2, 3), keepdim=True)
-    assert ((coarse - weight).abs() <= 0.51 * largest / 127).all()
-    whole, scale = as_multiples(coarse.numpy())
-    assert (whole.dtype, scale.shape) == (np.int8, (6, 1, 1, 1))
-    assert np.array_equal(whole * scale, coarse.numpy())
-    assert as_multiples(weight.numpy()) is None
-    assert as_multiples(weight[0, 0].numpy()) is None
 
 
 def test_a_file_above_the_limit_is_refused(gan_run, half_bundle, monkeypatch, tmp_path, capsys):
