@@ -122,7 +122,7 @@ def measure_dcnn(
     """Classes of all the unseen pictures; up to n of them against as many fakes, equally of each generator, of those
     that are known to the DCNN and of those held out from it; and against pictures of other things, by name.
     """
-    name = unseen.facts["name"]
+    name, judge = unseen.facts["name"], dcnn.judge or dcnn.call
     rows, said, classes = [], {}, {}
     if dcnn.classes and tuple(dcnn.classes) == tuple(unseen.classes):
         seen = [dcnn.call(np.ascontiguousarray(pixels))["classes"] for pixels in in_batches(unseen)]
@@ -135,20 +135,22 @@ def measure_dcnn(
         some = sample(unseen, n)
         real = as_pixels(some)
         fakes = {whose: draw_evenly(players, len(some)) for whose, players in fakes_of.items()}
-        said = verdicts.judge_tiers(dcnn.call, real, fakes, dcnn.limits.threshold, unseen.images.shape[1])
+        said = verdicts.judge_tiers(judge, real, fakes, dcnn.limits.threshold, unseen.images.shape[1])
         rows += verdicts.rows_of(of, said, name)
-        rows += verdicts.answer_rows(of, dcnn.call, real, fakes, dcnn.limits, name)
-        rows.append(measure_evidence(of, dcnn, real, *next(iter(fakes.items())), name))
+        rows += verdicts.answer_rows(of, judge, real, fakes, dcnn.limits, name)
+        rows.append(measure_evidence(of, judge, dcnn.limits.threshold, real, *next(iter(fakes.items())), name))
     if of == "dcnn" and others and dcnn.limits.atypical_below is not None:
         others = {each: as_pixels(sample(pictures, n)) for each, pictures in others.items()}
-        rows += verdicts.typical_rows(of, dcnn.call, as_pixels(sample(unseen, n)), others, name)
+        rows += verdicts.typical_rows(of, judge, as_pixels(sample(unseen, n)), others, name)
     return Verdicts(rows, said, classes)
 
 
-def measure_evidence(of: str, dcnn: Player, real: np.ndarray, whose: str, fakes: np.ndarray, name: str) -> dict:
+def measure_evidence(
+    of: str, judge: verdicts.Judge, threshold: float, real: np.ndarray, whose: str, fakes: np.ndarray, name: str
+) -> dict:
     half = verdicts.PROBED // 2
     pixels = np.concatenate([real[:half], fakes[:half]])
-    value = verdicts.deletion_ratio(dcnn.call, pixels, dcnn.limits.threshold)
+    value = verdicts.deletion_ratio(judge, pixels, threshold)
     metric = verdicts.metric_name("deletion_ratio", whose)
     return make_row(of, metric, value, len(pixels), f"{name}, and fakes of {whose}")
 

@@ -1,9 +1,9 @@
 """A network that has learnt, computed in 8 bits where most of its arithmetic is.
 
 What such a convolution gets and gives is rounded to 256 levels, and its weights are whole multiples of a scale for each
-channel that it makes. A CPU multiplies and adds such numbers two to three times as fast as floats, and exactly: Jacob et
-al., Quantization and training of neural networks for efficient integer-arithmetic-only inference, 2018, section 2. How
-far apart levels must be is measured on pictures.
+channel that it makes. A CPU multiplies and adds such numbers two to three times as fast as floats, and exactly: Jacob
+et al., Quantization and training of neural networks for efficient integer-arithmetic-only inference, 2018, section 2.
+How far apart levels must be is measured on pictures.
 
 Weights have 7 of the 8 bits: where a processor adds two products in 16 bits, before they are added to the others, the
 sum cannot overflow, and all processors say the same.
@@ -52,7 +52,7 @@ class Levels(nn.Module):
 
 @torch.library.custom_op("dcgan::to_levels", mutates_args=())
 def to_levels(x: Tensor, step: float, zero: int) -> Tensor:
-    """The nearest of the numbers (0 to 255 - zero) x step; an operation of its own, so that an exporter knows it again."""
+    """The nearest of (0 to 255 - zero) x step to each number; an operation of its own, so that an exporter knows it."""
     return torch.fake_quantize_per_tensor_affine(x, step, zero, 0, HIGHEST)
 
 

@@ -237,7 +237,7 @@ class PixelDCNN(nn.Module):
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
     Where a recogniser is given, its logits of classes are added.
-    Where spans are given (see spans_of in dcgan/levels.py), of `network` and of the `recogniser`, both compute in 8 bits.
+    Where spans of `network`, and of the `recogniser`, are given (see dcgan/levels.py), both compute in 8 bits.
     """
 
     def __init__(

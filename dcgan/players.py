@@ -1,5 +1,6 @@
 """Networks as evaluation sees them, from checkpoints and from exported files alike, and the fakes that they draw."""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,16 +32,25 @@ class Player:
     classes: list[str]
     latent_dim: int = 0
     limits: Limits = NO_LIMITS  # where a DCNN's numbers become words
+    judge: Callable[..., dict[str, np.ndarray]] | None = None  # the call without classes, where that costs less
 
 
 def torch_player(state: dict, device: torch.device = CPU) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
     c, network = state["config"], checkpoint.network_of(state)
-    is_generator = isinstance(c, GanConfig)
-    module = PixelGenerator(network) if is_generator else PixelDCNN(network, *checkpoint.learnt_after(state))
-    latent_dim = c.latent_dim if is_generator else 0
-    call, classes = on_arrays(module, device), state["data"]["classes"]
-    return Player(call, c.image_size, c.channels, classes, latent_dim, limits_of(state))
+    form = (c.image_size, c.channels, state["data"]["classes"])
+    if isinstance(c, GanConfig):
+        return Player(on_arrays(PixelGenerator(network), device), *form, c.latent_dim)
+    module = PixelDCNN(network, *checkpoint.learnt_after(state))
+    judge = on_arrays(without_classes(module), device) if module.recogniser is not None else None
+    return Player(on_arrays(module, device), *form, limits=limits_of(state), judge=judge)
+
+
+def without_classes(module: PixelDCNN) -> PixelDCNN:
+    """A copy that does not tell them."""
+    module = copy.deepcopy(module)
+    module.recogniser = module.network.class_head = None
+    return module
 
 
 def limits_of(state: dict) -> Limits:

@@ -19,13 +19,13 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from dcgan import checkpoint
 from dcgan.config import GanConfig
+from dcgan.folding import plain
 from dcgan.models import make_gan
 from dcgan.pixels import PixelDCNN, PixelGenerator
 from export import graphs, to_onnx
 from export.latents import latents
 from export.pictures import read_picture
 from export.runtime import Bundle
-from dcgan.folding import plain
 from export.weights import rounded
 
 CHANGED = {"batch": 16, "latent_dim": 8, "width": 8}  # in the toy run, of what the preset has

@@ -539,6 +539,10 @@ def test_a_recogniser_tells_the_classes_in_a_dcnns_place(recogniser, shades, gan
     pixels = load(c).images[:50].permute(0, 2, 3, 1).contiguous().numpy()
     before, after, told = alone.call(pixels), torch_player(state).call(pixels), torch_player(own).call(pixels)
     np.testing.assert_array_equal(before["real"], after["real"])
+    judged = torch_player(state).judge(pixels)
+    assert set(after) - set(judged) == {"classes"}
+    for name in judged:
+        np.testing.assert_array_equal(judged[name], after[name])
     assert (told["classes"].argmax(1) == after["classes"].argmax(1)).mean() > 0.9
     assert not np.allclose(before["classes"], after["classes"], atol=0.01)
 
