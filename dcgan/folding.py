@@ -1,5 +1,5 @@
-"""A network that has learnt all that it will, with less to compute: its weights are numbers, not computed each time anew,
-and BatchNorm is part of the convolution before it.
+"""A network that has learnt all that it will, with less to compute: weights are numbers, not made anew each time, and
+BatchNorm is part of the convolution before it.
 """
 
 from itertools import pairwise

@@ -153,11 +153,10 @@ def levels(facts: dict[str, dict]) -> str:
     if not found:
         return ""
     return (
-        f"Where most of its arithmetic is, {' and '.join(found)} computes in 8 bits: numbers are rounded to 256 "
-        "levels, weights to 127 multiples of a scale, stored as 8-bit integers. CPUs are two to three times as fast "
-        "with them. "
-        "Of many numbers a few fall to the other side of a rounding elsewhere, so that probabilities may differ by a "
-        "hundredth or two between runtimes. What is measured below is measured with these roundings."
+        f"Where most of its arithmetic is, {' and '.join(found)} computes in 8 bits, in which CPUs are two to three "
+        "times as fast: numbers are rounded to 256 levels, weights to 127 multiples of a scale, stored as 8-bit "
+        "integers. Of many numbers a few fall to the other side of a rounding elsewhere, so that probabilities may "
+        "differ by a hundredth or two between runtimes. What is measured below is measured with these roundings."
     )
 
 

@@ -1,5 +1,5 @@
-"""Weights in fewer bits: as 16-bit floats that are cast back in the graph, where arithmetic stays in 32 bits; and those of
-convolutions that compute in 8 bits as 8-bit integers and a scale for each channel that they make.
+"""Weights in fewer bits: as 16-bit floats that are cast back in the graph, where arithmetic stays in 32 bits; and those
+of convolutions that compute in 8 bits as 8-bit integers and a scale for each channel that they make.
 
 A runtime folds the casts when it opens the file, so speed and memory are those of 32-bit weights, and any runtime that
 knows Cast computes the same. The rounding happens in the torch network, before it is exported: what is stored is then
