@@ -34,7 +34,7 @@ case $name in
     more="--steps 6500 --lr 1.5e-3 --degrade 0.85 --augment flip --teacher-share 0.3 --start-share 0.2" ;;
   cifar10)
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
-    dcnn="--width 32 --blocks 3" lessons="--steps 8000 --degrade 0.4"
+    dcnn="--width 32 --blocks 3 --bits 8" lessons="--steps 8000 --degrade 0.4"
     small=(3000 4000 6000 8000)
     robust="--steps 800 --lr 0.15 --degrade 0.25 --start-share 0.5"
     further=("squares --loss mse $spectral --seed 2 --steps 6000"
