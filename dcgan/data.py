@@ -6,6 +6,7 @@ memory; more than that stay in the cache's file and are read ahead of the traini
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import io
 import os
@@ -107,8 +108,7 @@ class Epochs(Batches):
         epoch, place = self.places(number)
         i = np.empty_like(place)
         for each in np.unique(epoch):
-            order = np.random.default_rng([self.seed, each]).permutation(len(self.pictures))
-            i[epoch == each] = order[place[epoch == each]]
+            i[epoch == each] = order_of(self.seed, int(each), len(self.pictures))[place[epoch == each]]
         return torch.from_numpy(i)
 
     def mirrored(self, number: int) -> Tensor:
@@ -119,6 +119,12 @@ class Epochs(Batches):
         images, labels = super().read(number)
         chosen = to_device(self.mirrored(number), images.device)[:, None, None, None]
         return torch.where(chosen, images.flip(3), images), labels
+
+
+@functools.lru_cache(maxsize=2)  # that of an epoch and of the next one, which a batch may reach into
+def order_of(seed: int, epoch: int, n: int) -> np.ndarray:
+    """In which order n pictures come in an epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(n)
 
 
 def load(c: RunConfig, split: str = "train") -> Pictures | None:
