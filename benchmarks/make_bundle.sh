@@ -18,12 +18,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
 # What a generator draws early in its training gives itself away in other ways than what it draws at the end.
-further=() robust="" twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
+further=() tells="" robust="" twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
 case $name in
   fashion-mnist)
     data=fashion-mnist others="cifar10 celeba64" gan="--steps 48000"
     dcnn="--width 32 --blocks 2" lessons="--steps 7000 --degrade 0.4"
     small=(2500 2500 3500 5000) twice=""
+    tells="--width 44 --augment cut --smoothing 0.1 --ema 0.995 --tick 230" # below a million weights
+    clean="--steps 3910" robust="--steps 1840 --lr 0.3 --degrade 0.2 --start-share 0.25"
     further=("squares --loss mse $spectral --no-conditional --seed 3 --steps 6000"
       "squares-early --loss mse $spectral --no-conditional --seed 3 --steps 3000"
       "seed-4 --no-conditional --seed 4 --steps 4500" "seed-4-early --no-conditional --seed 4 --steps 2000"
@@ -36,7 +38,7 @@ case $name in
     data=cifar10 others="fashion-mnist celeba64" gan="--steps 60000 --width 96 --critic-width 64"
     dcnn="--width 32 --blocks 3 --bits 8" lessons="--steps 8000 --degrade 0.4"
     small=(3000 4000 6000 8000)
-    robust="--steps 800 --lr 0.15 --degrade 0.25 --start-share 0.5"
+    clean="--steps 2200" robust="--steps 800 --lr 0.15 --degrade 0.25 --start-share 0.5"
     further=("squares --loss mse $spectral --seed 2 --steps 6000"
       "squares-early --loss mse $spectral --seed 2 --steps 3000"
       "seed-4 --no-conditional --seed 4 --steps 6000" "seed-4-early --no-conditional --seed 4 --steps 2000"
@@ -96,8 +98,8 @@ else
 fi
 if [ -n "$robust" ]; then
   # First of pictures as they are; then of degraded ones, too, of which it would else know next to nothing.
-  fast=(python -m dcgan.train_dcnn --preset fast "${learn[@]}" --validation 0.02)
-  "${fast[@]}" --out "$runs-recogniser" --steps 2200
+  fast=(python -m dcgan.train_dcnn --preset fast "${learn[@]}" --validation 0.02 $tells)
+  "${fast[@]}" --out "$runs-recogniser" $clean
   "${fast[@]}" --out "$runs-recogniser-more" --start "$runs-recogniser" $robust
   recogniser=(--recogniser "$runs-recogniser-more")
 fi

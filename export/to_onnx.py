@@ -37,6 +37,7 @@ from export.card import UNMET, is_unmet, write_card
 from export.graphs import FORMAT, ExportError, Graph, graphs_of, halve, named
 from export.neighbours import INDEX, PICTURES, Neighbours
 from export.pictures import PictureError, columns_of, contact_sheet, png_bytes, read_picture
+from export.poolings import halve_poolings
 from export.products import multiply_points
 from export.runtime import DCNN, MANIFEST, Critic, Generator, ModelError, read_manifest
 from export.weights import store_multiples, store_rounded
@@ -65,7 +66,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
             dynamic_shapes=graph.dynamic,
             opset_version=OPSET,
             dynamo=True,
-            custom_translation_table={torch.ops.dcgan.to_levels.default: as_levels},
+            custom_translation_table=TRANSLATIONS,
             external_data=False,
             verbose=False,
         )
@@ -74,6 +75,7 @@ def to_proto(graph: Graph) -> onnx.ModelProto:
     model.producer_name, model.producer_version, model.doc_string = "dcgan", str(FORMAT), ""
     strip(model.graph)
     multiply_points(model)
+    halve_poolings(model)
     store_multiples(model)
     if graph.facts["weights"]["stored"] == "float16":
         store_rounded(model)
@@ -87,6 +89,16 @@ def as_levels(x, step: float, zero: int):
     scale = op.Constant(value=onnx.numpy_helper.from_array(np.float32(step)))
     point = op.Constant(value=onnx.numpy_helper.from_array(np.uint8(zero)))
     return op.DequantizeLinear(op.QuantizeLinear(x, scale, point), scale, point)
+
+
+def as_gelu(x, approximate: str = "none"):
+    """GELU with its products in the order in which onnxruntime knows it, and computes it at once."""
+    root, one, half = (op.Constant(value=onnx.numpy_helper.from_array(np.float32(c))) for c in (2**0.5, 1, 0.5))
+    return op.Mul(op.Mul(x, op.Add(op.Erf(op.Div(x, root)), one)), half)
+
+
+# What torch's exporter does not know, or says in words that cost time.
+TRANSLATIONS = {torch.ops.dcgan.to_levels.default: as_levels, torch.ops.aten.gelu.default: as_gelu}
 
 
 @contextlib.contextmanager

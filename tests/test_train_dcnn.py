@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 import torch
 from drawing import dark_and_light, noise, save_all
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from processes import one_thread  # noqa: F401 - a fixture
 
 from dcgan import attribution, checkpoint, typical
@@ -38,7 +38,7 @@ from dcgan.train_dcnn import (
 from dcgan.train_gan import train_gan
 from export.graphs import MOST_MOVED
 from export.latents import latents
-from export.runtime import Bundle
+from export.runtime import DCNN, Bundle
 from export.to_onnx import export
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -526,6 +526,15 @@ def test_shifts_learn_faster_and_decay_as_slowly():
     assert sum(map(len, (group["params"] for group in optimizer.param_groups))) == len(learnt)
 
 
+def as_it_runs(model: DCNN, folder: Path) -> list[str]:
+    """The kinds of the operations that onnxruntime makes of a file."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(folder / "as it runs.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+    return [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
+
+
 @pytest.mark.parametrize("weights", ["fp32", "fp16"])
 def test_a_recogniser_tells_the_classes_in_a_dcnns_place(recogniser, shades, gan, tmp_path, weights):
     c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path / "dcnn"), channels=3, **TOY)
@@ -552,6 +561,13 @@ def test_a_recogniser_tells_the_classes_in_a_dcnns_place(recogniser, shades, gan
     for name in ("real", "features"):
         np.testing.assert_allclose(exported[name], after[name], atol=1e-3)
     np.testing.assert_allclose(exported["classes"], after["classes"], atol=1e-4 if weights == "fp32" else 0.05)
+    assert as_it_runs(model, tmp_path).count("Gelu") == 5  # each at once, not in five steps
+    poolings = [node for node in onnx.load(model.path).graph.node if node.op_type == "MaxPool"]
+    kernels = [{each.name: helper.get_attribute_value(each) for each in node.attribute} for node in poolings]
+    assert [kernel["kernel_shape"] for kernel in kernels] == [
+        [2, 2],
+        *[[2, 1], [1, 2]] * 2,
+    ]  # a runtime must not move a GELU before one
     facts = model.facts["recogniser"]
     assert facts["checkpoint_sha256"] == own["sha256"]
     assert facts["parameters"] == sum(p.numel() for p in checkpoint.network_of(own).parameters())
@@ -649,10 +665,7 @@ def test_a_run_that_is_done_may_compute_in_8_bits(recogniser, shades, gan, tmp_p
     assert np.abs(exported["real"] - rounded["real"]).max() < 0.05
     stored = [tensor.data_type for tensor in onnx.load(model.path).graph.initializer]
     assert stored.count(TensorProto.INT8) == sum(layers.values())
-    options = ort.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "as it runs.onnx")
-    ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-    kinds = [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
+    kinds = as_it_runs(model, tmp_path)
     assert kinds.count("QLinearConv") == sum(layers.values())  # whole numbers are multiplied, no floats
     assert "computes in 8 bits" in (tmp_path / "bundle" / "README.md").read_text()
 
