@@ -11,6 +11,7 @@ import itertools
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -165,10 +166,11 @@ def train_dcnn(c: DcnnConfig) -> None:
         done = bool(calibrated and known and attributed) or not (measured and c.gan)
         is_new = bool(record) and recognised.get("sha256") != record["sha256"]
         unspanned = c.bits == 8 and (is_new or not spans)
+        spanned = c.bits == 32 and has_spans(c.out)
         if c.start_share and not (mixed or calibrated):  # which older runs were after they were mixed
             mix(chosen, start, c.start_share)
             mixed["share"] = c.start_share
-        elif done and not (is_new or unspanned):
+        elif done and not (is_new or unspanned or spanned):
             return False
         if not done:
             told = "Now it learns how far its verdicts can be trusted, what it knows, and where verdicts come from."
@@ -395,6 +397,12 @@ def what_is_known(
     known = [*real, *fake, unmet] + ([worn_copies(unmet, (c.seed, 4))] if c.degrade and len(unmet) else [])
     groups = (known, typical.odd_copies(torch.cat([real[0], unmet])), strangers)
     return typical.fit(*([look(some) for some in group if len(some)] for group in groups), look(unseen))
+
+
+def has_spans(run: str) -> bool:
+    """Whether a run's checkpoint, if it has one, is of a network that computes in 8 bits."""
+    path = Path(run) / checkpoint.NAME
+    return path.exists() and bool(checkpoint.load(path).get("spans"))
 
 
 def measure_spans(network: DCNN | Recogniser, record: dict, images: Tensor) -> dict[str, Tensor]:

@@ -654,6 +654,11 @@ def test_a_run_that_is_done_may_compute_in_8_bits(recogniser, shades, gan, tmp_p
     }
     pixels = load(c).images[:50].permute(0, 2, 3, 1).contiguous().numpy()
     plain, rounded = torch_player(before).call(pixels), torch_player(state).call(pixels)
+    back = dataclasses.replace(c, out=str(tmp_path / "back"), bits=32)
+    shutil.copytree(c.out, back.out)
+    train_dcnn(back)  # and back again
+    assert "spans" not in checkpoint.load(back.out)
+    np.testing.assert_array_equal(torch_player(checkpoint.load(back.out)).call(pixels)["real"], plain["real"])
     assert 0 < np.abs(plain["features"] - rounded["features"]).max() < 0.1 * plain["features"].max()
 
     export([Path(c.out)], tmp_path / "bundle", weights=weights)
