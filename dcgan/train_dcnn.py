@@ -166,11 +166,10 @@ def train_dcnn(c: DcnnConfig) -> None:
         done = bool(calibrated and known and attributed) or not (measured and c.gan)
         is_new = bool(record) and recognised.get("sha256") != record["sha256"]
         unspanned = c.bits == 8 and (is_new or not spans)
-        spanned = c.bits == 32 and has_spans(c.out)
         if c.start_share and not (mixed or calibrated):  # which older runs were after they were mixed
             mix(chosen, start, c.start_share)
             mixed["share"] = c.start_share
-        elif done and not (is_new or unspanned or spanned):
+        elif done and not (is_new or unspanned or (c.bits == 32 and has_spans(c.out))):
             return False
         if not done:
             told = "Now it learns how far its verdicts can be trusted, what it knows, and where verdicts come from."
