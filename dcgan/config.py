@@ -122,7 +122,12 @@ class DcnnConfig(RunConfig):
         (), "folders or zips of pictures of other things, which it is to call unlike all that it knows, too"
     )
     width: int = knob(32, "channels of the first convolutions; doubled after each pooling")
-    blocks: int = knob(1, "residual blocks of two convolutions after the last pooling", before=0)
+    blocks: int = knob(
+        1,
+        "residual blocks of two convolutions after the last pooling; of a recogniser after each of them, in place of "
+        "a convolution",
+        before=0,
+    )
     activation: str = knob(
         "relu", "after each convolution", choices=("relu", "leaky-relu", "tanh", "sigmoid", "gelu"), before="relu"
     )

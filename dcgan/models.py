@@ -258,7 +258,8 @@ class Recogniser(nn.Module):
     """Images N,C,S,S  ->  None, for it judges no reality, and logits of classes N,K; a DCNN for classes alone.
 
     The pixels of each 2 x 2 patch, made independent of each other and of one size; then groups of two convolutions, the
-    first of which is pooled at once, for speed, down to 3 x 3 places or fewer, of which the strongest counts.
+    first of which is pooled at once, for speed, down to 3 x 3 places or fewer, of which the strongest counts. Residual
+    blocks, where there are any, take the place of a group's second convolution.
     """
 
     real_head = None
@@ -270,6 +271,7 @@ class Recogniser(nn.Module):
         channels: int = 3,
         classes: int = 10,
         dropout: float = 0.0,
+        blocks: int = 0,
         activation: str = "gelu",
         mirrors: bool = True,
     ):
@@ -284,7 +286,8 @@ class Recogniser(nn.Module):
         while side > 3:
             first, second = convolutions(before, after, activation)
             first.insert(1, nn.MaxPool2d(2))
-            stages.append(nn.Sequential(first, second))
+            stages.append(nn.Sequential(first) if blocks else nn.Sequential(first, second))
+            stages += [Residual(after, activation) for _ in range(blocks)]
             side, before, after = side // 2, after, 4 * width
         self.features = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
@@ -341,7 +344,7 @@ def make_gan(c: GanConfig, classes: int) -> tuple[nn.Module, nn.Module]:
 def make_dcnn(c: DcnnConfig, classes: int) -> DCNN | Recogniser:
     """The classifier of a resolved configuration; it judges reality if it has fakes to learn from."""
     sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
+    sizes |= {"dropout": c.dropout, "blocks": c.blocks, "activation": c.activation}
     if c.architecture == "recogniser":
-        mirrors = c.augment in ("flip", "turns", "cut")
-        return Recogniser(**sizes, dropout=c.dropout, activation=c.activation, mirrors=mirrors)
-    return DCNN(**sizes, dropout=c.dropout, judges_reality=bool(c.gan), blocks=c.blocks, activation=c.activation)
+        return Recogniser(**sizes, mirrors=c.augment in ("flip", "turns", "cut"))
+    return DCNN(**sizes, judges_reality=bool(c.gan))
