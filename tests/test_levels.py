@@ -16,6 +16,7 @@ NETWORKS = {
     "gelu": lambda: DCNN(32, 8, 3, classes=4, blocks=1, activation="gelu"),
     "no blocks": lambda: DCNN(28, 8, 1, classes=4),
     "recogniser": lambda: Recogniser(32, 8, 3, classes=4),
+    "residual": lambda: Recogniser(32, 8, 3, classes=4, blocks=1),
 }
 
 
@@ -84,7 +85,9 @@ def test_a_network_in_eight_bits_says_nearly_the_same(kind):
     assert not has_levels(before)
 
 
-@pytest.mark.parametrize(("kind", "layers", "first"), [("relu", 6, 2), ("no blocks", 2, 2), ("recogniser", 6, 1)])
+@pytest.mark.parametrize(
+    ("kind", "layers", "first"), [("relu", 6, 2), ("no blocks", 2, 2), ("recogniser", 6, 1), ("residual", 9, 1)]
+)
 def test_what_is_late_or_recognises_is_rounded_and_all_else_is_not(kind, layers, first):
     network = lively(NETWORKS[kind]())
     before = fold(plain(copy.deepcopy(network)))

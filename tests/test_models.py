@@ -168,8 +168,9 @@ def test_a_dcnn_has_the_activation_that_is_asked_for(activation):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_recogniser_of_every_size_tells_classes_from_few_places(size, channels):
-    network = Recogniser(size, 2, channels, classes=5)
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_a_recogniser_of_every_size_tells_classes_from_few_places(size, channels, blocks):
+    network = Recogniser(size, 2, channels, classes=5, blocks=blocks)
     real, classes = network(torch.rand(2, channels, size, size))
     assert real is None
     assert classes.shape == (2, 5)

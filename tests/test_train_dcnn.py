@@ -492,12 +492,21 @@ def test_a_run_may_begin_with_a_bundle_and_have_it_as_a_teacher(shades, gan, tmp
 # --- recognisers --------------------------------------------------------------------------------------------------
 
 
+def make_recogniser(folder: Path, shades: str, **changes) -> str:
+    toy = TOY | {"steps": 24, "tick": 24, "width": 16, "channels": 3, "lr": 0.03} | changes
+    train_dcnn(DcnnConfig(**PRESETS["fast"] | toy, preset="fast", data=shades, out=str(folder / "recogniser")))
+    return str(folder / "recogniser")
+
+
 @pytest.fixture(scope="module")
 def recogniser(shades, tmp_path_factory) -> str:
-    out = str(tmp_path_factory.mktemp("runs") / "recogniser")
-    toy = TOY | {"steps": 24, "tick": 24, "width": 16, "channels": 3, "lr": 0.03}
-    train_dcnn(DcnnConfig(**PRESETS["fast"] | toy, preset="fast", data=shades, out=out))
-    return out
+    return make_recogniser(tmp_path_factory.mktemp("runs"), shades)
+
+
+@pytest.fixture(scope="module")
+def residual(shades, tmp_path_factory) -> str:
+    """A recogniser with residual blocks."""
+    return make_recogniser(tmp_path_factory.mktemp("runs"), shades, blocks=1)
 
 
 def test_a_recogniser_learns_the_classes_and_keeps_its_first_layer(recogniser, shades):
@@ -535,8 +544,9 @@ def as_it_runs(model: DCNN, folder: Path) -> list[str]:
     return [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
 
 
-@pytest.mark.parametrize("weights", ["fp32", "fp16"])
-def test_a_recogniser_tells_the_classes_in_a_dcnns_place(recogniser, shades, gan, tmp_path, weights):
+@pytest.mark.parametrize(("kind", "weights"), [("recogniser", "fp32"), ("residual", "fp16")])
+def test_a_recogniser_tells_the_classes_in_a_dcnns_place(kind, shades, gan, tmp_path, weights, request):
+    recogniser = request.getfixturevalue(kind)
     c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path / "dcnn"), channels=3, **TOY)
     train_dcnn(c)
     alone = torch_player(checkpoint.load(c.out))
@@ -561,7 +571,8 @@ def test_a_recogniser_tells_the_classes_in_a_dcnns_place(recogniser, shades, gan
     for name in ("real", "features"):
         np.testing.assert_allclose(exported[name], after[name], atol=1e-3)
     np.testing.assert_allclose(exported["classes"], after["classes"], atol=1e-4 if weights == "fp32" else 0.05)
-    assert as_it_runs(model, tmp_path).count("Gelu") == 5  # each at once, not in five steps
+    gelus = {"recogniser": 5, "residual": 7}[kind]
+    assert as_it_runs(model, tmp_path).count("Gelu") == gelus  # each at once, not in five steps
     poolings = [node for node in onnx.load(model.path).graph.node if node.op_type == "MaxPool"]
     kernels = [{each.name: helper.get_attribute_value(each) for each in node.attribute} for node in poolings]
     in_two_steps = [[2, 1], [1, 2]]  # so that no runtime moves a GELU before one
@@ -633,8 +644,9 @@ def test_what_is_no_recogniser_or_of_other_pictures_is_a_sentence(recogniser, sh
 # --- 8 bits -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("weights", ["fp32", "fp16"])
-def test_a_run_that_is_done_may_compute_in_8_bits(recogniser, shades, gan, tmp_path, monkeypatch, weights):
+@pytest.mark.parametrize(("kind", "weights"), [("recogniser", "fp32"), ("residual", "fp16")])
+def test_a_run_that_is_done_may_compute_in_8_bits(kind, shades, gan, tmp_path, monkeypatch, weights, request):
+    recogniser = request.getfixturevalue(kind)
     for name in ("real", "classes", "typical"):
         monkeypatch.setitem(MOST_MOVED, name, 0.5)  # so few weights do not make up for each other's rounding
     c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path / "dcnn"), channels=3, recogniser=recogniser, **TOY)
@@ -647,10 +659,10 @@ def test_a_run_that_is_done_may_compute_in_8_bits(recogniser, shades, gan, tmp_p
     train_dcnn(c)  # once is enough
     assert checkpoint.load(c.out)["sha256"] == state["sha256"]
     assert state["step"] == c.steps
-    layers = {"network": 2 * (1 + c.blocks), "recogniser": 4}
+    layers = {"network": 2 * (1 + c.blocks), "recogniser": {"recogniser": 4, "residual": 6}[kind]}
     assert {name: len(spans) for name, spans in state["spans"].items()} == {
         "network": layers["network"] + c.blocks + 1,  # the sums and what comes first are rounded, too
-        "recogniser": 2 * layers["recogniser"],
+        "recogniser": 2 * layers["recogniser"] + {"recogniser": 0, "residual": 2}[kind],
     }
     pixels = load(c).images[:50].permute(0, 2, 3, 1).contiguous().numpy()
     plain, rounded = torch_player(before).call(pixels), torch_player(state).call(pixels)
