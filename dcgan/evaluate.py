@@ -125,10 +125,11 @@ def measure_dcnn(
     name, judge = unseen.facts["name"], dcnn.judge or dcnn.call
     rows, said, classes = [], {}, {}
     if dcnn.classes and tuple(dcnn.classes) == tuple(unseen.classes):
-        seen = [dcnn.call(np.ascontiguousarray(pixels))["classes"] for pixels in in_batches(unseen)]
-        labels = unseen.labels.numpy()
-        rows += verdicts.class_rows(of, np.concatenate(seen), labels, name)
-        classes = verdicts.by_class(np.concatenate(seen), labels, dcnn.classes)
+        seen, labels = classes_of(dcnn.call, unseen), unseen.labels.numpy()
+        rows += verdicts.class_rows(of, seen, labels, name)
+        classes = verdicts.by_class(seen, labels, dcnn.classes)
+        if dcnn.recognise:
+            rows.append(verdicts.recogniser_row(of, classes_of(dcnn.recognise, unseen), labels, name))
         if of == "dcnn":
             rows += verdicts.worn_class_rows(of, dcnn.call, as_pixels(unseen), labels, unseen.images.shape[1], name)
     if of == "dcnn" and fakes_of:
@@ -143,6 +144,11 @@ def measure_dcnn(
         others = {each: as_pixels(sample(pictures, n)) for each, pictures in others.items()}
         rows += verdicts.typical_rows(of, judge, as_pixels(sample(unseen, n)), others, name)
     return Verdicts(rows, said, classes)
+
+
+def classes_of(call: verdicts.Judge, pictures: Pictures) -> np.ndarray:
+    """The probabilities of classes, N,K."""
+    return np.concatenate([call(np.ascontiguousarray(pixels))["classes"] for pixels in in_batches(pictures)])
 
 
 def measure_evidence(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dcgan.levels import in_eight_bits
+from dcgan.models import Recogniser
 
 CPU = torch.device("cpu")
 # Luma of ITU-R BT.601 in 256ths: exact in floats, so that grey pictures (R = G = B) keep their exact levels.
@@ -272,7 +273,8 @@ class PixelDCNN(nn.Module):
             if self.attribution is not None:
                 out["evidence"] = logit[:, None, None] + self.attribution(stages)
         if self.network.class_head is not None:
-            logits = self.network.class_head(out["features"])
+            alone = isinstance(self.network, Recogniser)
+            logits = self.network.recognise(images) if alone else self.network.class_head(out["features"])
             helped = logits if self.recogniser is None else logits + self.recogniser.recognise(images)
             out["classes"] = helped.softmax(1)
         if self.typicality is not None:

@@ -33,17 +33,21 @@ class Player:
     latent_dim: int = 0
     limits: Limits = NO_LIMITS  # where a DCNN's numbers become words
     judge: Callable[..., dict[str, np.ndarray]] | None = None  # the call without classes, where that costs less
+    recognise: Callable[..., dict[str, np.ndarray]] | None = None  # its recogniser's say alone, where it has one
 
 
 def torch_player(state: dict, device: torch.device = CPU) -> Player:
     """The network of a checkpoint between pixels, as its export will be."""
     c, network = state["config"], checkpoint.network_of(state)
-    form = (c.image_size, c.channels, state["data"]["classes"])
+    form = {"image_size": c.image_size, "channels": c.channels, "classes": state["data"]["classes"]}
     if isinstance(c, GanConfig):
-        return Player(on_arrays(PixelGenerator(network), device), *form, c.latent_dim)
+        return Player(on_arrays(PixelGenerator(network), device), **form, latent_dim=c.latent_dim)
     module = PixelDCNN(network, *checkpoint.learnt_after(state))
-    judge = on_arrays(without_classes(module), device) if module.recogniser is not None else None
-    return Player(on_arrays(module, device), *form, limits=limits_of(state), judge=judge)
+    calls = {"call": on_arrays(module, device)}
+    if module.recogniser is not None:
+        calls |= {"judge": on_arrays(without_classes(module), device)}
+        calls |= {"recognise": on_arrays(PixelDCNN(copy.deepcopy(module.recogniser)), device)}
+    return Player(**calls, **form, limits=limits_of(state))
 
 
 def without_classes(module: PixelDCNN) -> PixelDCNN:

@@ -252,6 +252,12 @@ def class_rows(of: str, said: np.ndarray, labels: np.ndarray, name: str) -> list
     return [rows[0] | {"interval": [rounded(edge) for edge in interval]}, *rows[1:]]
 
 
+def recogniser_row(of: str, said: np.ndarray, labels: np.ndarray, name: str) -> dict:
+    """How often a DCNN's recogniser is right that is asked alone."""
+    value = metrics.accuracy(said.argmax(1), labels)
+    return make_row(of, "class_accuracy_recogniser", value, len(said), f"{name}, by its recogniser alone")
+
+
 def worn_class_rows(
     of: str, judge: Judge, pixels: np.ndarray, labels: np.ndarray, channels: int, name: str
 ) -> list[dict]:
