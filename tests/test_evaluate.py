@@ -145,6 +145,17 @@ def test_a_dcnn_is_asked_about_what_it_knows_wherever_that_is_now(dcnn_run, gan_
     assert "was made by train_dcnn" in refused(capsys, run, "--known", moved)
 
 
+def test_what_a_recogniser_says_alone_is_a_figure_of_its_own(toy_pictures):
+    def always(label: int):
+        return lambda pixels: {"classes": np.tile(np.eye(2, dtype=np.float32)[label], (len(pixels), 1))}
+
+    unseen = evaluate.load_unseen(RunConfig(data=str(toy_pictures)))
+    unseen = unseen[torch.arange(40)]  # 32 crosses and 8 discs
+    player = players.Player(always(0), 16, 1, list(unseen.classes), recognise=always(1))
+    rows = {row["metric"]: row["value"] for row in evaluate.measure_dcnn("referee", player, unseen, {}, {}, 10).rows}
+    assert (rows["class_accuracy"], rows["class_accuracy_recogniser"]) == (0.8, 0.2)
+
+
 def test_verdicts_are_a_table_for_a_person(dcnn_run, tmp_path, capsys):
     run = shutil.copytree(dcnn_run, tmp_path / "dcnn")
     evaluate.main([str(run), "--n", "20", "--table"])

@@ -17,11 +17,9 @@ from processes import one_thread  # noqa: F401 - a fixture
 from dcgan import attribution, checkpoint, typical
 from dcgan.config import PRESETS, DcnnConfig, GanConfig, TrainingError, from_saved
 from dcgan.data import load
-from dcgan.evaluate import measure_dcnn
 from dcgan.exported import learnt, unfold
 from dcgan.lessons import Lessons, load_generators, make_fakes, some_of, split
 from dcgan.losses import class_cross_entropy, distillation
-from dcgan.metrics import accuracy
 from dcgan.models import Recogniser, make_dcnn
 from dcgan.pixels import CPU, PixelDCNN, PixelGenerator, on_arrays, to_images
 from dcgan.players import draw, torch_player
@@ -564,12 +562,8 @@ def test_a_recogniser_tells_the_classes_in_a_dcnns_place(kind, shades, gan, tmp_
     assert set(after) - set(judged) == {"classes"}
     for name in judged:
         np.testing.assert_array_equal(judged[name], after[name])
-    assert np.abs(torch_player(state).recognise(pixels)["classes"] - after["classes"]).max() > 0.01
-    pictures = load(c)[torch.arange(50)]
-    rows = measure_dcnn("dcnn", torch_player(state), pictures, {}, {}, 10).rows
-    found = {row["metric"]: row["value"] for row in rows}
-    assert found["class_accuracy_recogniser"] == accuracy(told["classes"].argmax(1), pictures.labels.numpy())
-    assert found["class_accuracy"] == accuracy(after["classes"].argmax(1), pictures.labels.numpy())
+    by_recogniser = torch_player(state).recognise(pixels)["classes"]
+    assert np.array_equal(by_recogniser.argmax(1), told["classes"].argmax(1))
     assert (told["classes"].argmax(1) == after["classes"].argmax(1)).mean() > 0.9
     assert not np.allclose(before["classes"], after["classes"], atol=0.01)
 
