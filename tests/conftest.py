@@ -37,6 +37,13 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["DCGAN_CACHE"], ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First what needs the toy world: of two processes, that have a half each, one makes it and the other need not wait
+    for it.
+    """
+    items.sort(key=lambda item: "once" not in item.fixturenames)
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     """once(name, make) -> a folder: the first of pytest's processes that needs it makes it, and the others find it."""
@@ -148,12 +155,15 @@ def careful_run(toy_pictures, toy_bundle, dcnn_run, once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def careful_bundle(gan_run, careful_run, once) -> Path:
+def careful_bundle(toy_bundle, careful_run, once) -> Path:
     """The bundle of the toy generator and the careful DCNN."""
     from export import to_onnx
 
-    runs = [str(gan_run), str(careful_run)]
-    return once("careful-models/careful", lambda folder: to_onnx.main([*runs, "--out", str(folder)]))
+    def make(folder: Path) -> None:
+        shutil.copytree(toy_bundle, folder)
+        to_onnx.main([str(careful_run), "--keep", "generator.onnx", "critic.onnx", "--out", str(folder)])
+
+    return once("careful-models/careful", make)
 
 
 @pytest.fixture(scope="session")
