@@ -18,14 +18,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
 # What a generator draws early in its training gives itself away in other ways than what it draws at the end.
-further=() tells="" robust="" twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
+further=() tells="" robust="" pupil="" twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
 case $name in
   fashion-mnist)
     data=fashion-mnist others="cifar10 celeba64" gan="--steps 48000"
     dcnn="--width 32 --blocks 2" lessons="--steps 7000 --degrade 0.4"
     small=(2500 2500 3500 5000) twice=""
-    tells="--width 44 --augment cut --smoothing 0.1 --ema 0.995 --tick 230" # below a million weights
-    clean="--steps 3910" robust="--steps 1840 --lr 0.3 --degrade 0.2 --start-share 0.25"
+    tells="--augment cut --smoothing 0.1 --ema 0.995 --tick 230"
+    clean="--width 44 --steps 3910" robust="--width 44 --steps 1840 --lr 0.3 --degrade 0.2 --start-share 0.25"
+    pupil="--width 32 --blocks 1 --steps 8280 --degrade 0.1 --teacher-share 0.5" # below a million weights
     further=("squares --loss mse $spectral --no-conditional --seed 3 --steps 6000"
       "squares-early --loss mse $spectral --no-conditional --seed 3 --steps 3000"
       "seed-4 --no-conditional --seed 4 --steps 4500" "seed-4-early --no-conditional --seed 4 --steps 2000"
@@ -102,6 +103,10 @@ if [ -n "$robust" ]; then
   "${fast[@]}" --out "$runs-recogniser" $clean
   "${fast[@]}" --out "$runs-recogniser-more" --start "$runs-recogniser" $robust
   recogniser=(--recogniser "$runs-recogniser-more")
+  if [ -n "$pupil" ]; then
+    "${fast[@]}" --out "$runs-recogniser-deep" --teacher "$runs-recogniser-more" $pupil
+    recogniser=(--recogniser "$runs-recogniser-deep")
+  fi
 fi
 if [ -n "${MORE:-}" ]; then
   teacher=(${has_classes:+--teacher "$own"})
