@@ -34,7 +34,8 @@ WHY = {
     "This one is unlike all of them, so the model does not judge it.",
     "flips": "As it is, the picture would be called {side}; after {resavings} it would be called {other}.",
     "in_band": "The probability lies between {low} and {high}, where this model does not decide.",
-    "holds": "No re-saving speaks clearly against the answer: {resavings}.",
+    "leans": "After {resavings} it would be called {other}, but not surely enough to count against the answer.",
+    "holds": "Saved again, it gets the same answer: {resavings}.",
 }
 MOST_PIXELS = MOST_AT_ONCE * MOST_SIDE**2  # in one run of the graph, so that memory stays bounded
 
@@ -91,8 +92,12 @@ class Judgement:
     @property
     def flips(self) -> list[str]:
         """The re-savings that would get the other answer, and not by a hair."""
-        other = (each for each in self.resavings if self.side_of(each.real) != self.side)
-        return [each.name for each in other if not within(self.limits.resaved_band, each.real)]
+        return [each.name for each in self.others if not within(self.limits.resaved_band, each.real)]
+
+    @property
+    def others(self) -> list[Resaving]:
+        """Those that would get the other answer, by however little."""
+        return [each for each in self.resavings if self.side_of(each.real) != self.side]
 
 
 def within(band: tuple[float, float] | None, real: float) -> bool:
@@ -105,12 +110,14 @@ def reason(judgement: Judgement) -> tuple[str, dict] | None:
         return None
     if judgement.unlike:
         return "unlike", {}
+    other = FAKE if judgement.side == REAL else REAL
     if judgement.flips:
-        other = FAKE if judgement.side == REAL else REAL
         return "flips", {"side": judgement.side, "resavings": judgement.flips, "other": other}
     if judgement.in_band:
         low, high = judgement.limits.unsure_band
         return "in_band", {"low": f"{low:.0%}", "high": f"{high:.0%}"}
+    if judgement.others:
+        return "leans", {"resavings": [each.name for each in judgement.others], "other": other}
     return "holds", {"resavings": [each.name for each in judgement.resavings]}
 
 

@@ -81,6 +81,12 @@ def test_a_re_saving_that_has_another_answer_by_a_hair_changes_nothing():
     assert judged(0.001, 0.71, resaved_band=(0.3, 0.7)).flips == ["JPEG 75"]
 
 
+def test_what_a_re_saving_says_is_told_also_where_it_does_not_count():
+    leaning = why(judged(0.1, 0.2, 0.6, 0.69, resaved_band=(0.3, 0.7)), CLOTHES)
+    assert leaning.startswith("After JPEG 50 and WebP 80 it would be called real, but not surely enough")
+    assert why(judged(0.1, 0.2, 0.3), CLOTHES) == "Saved again, it gets the same answer: JPEG 75 and JPEG 50."
+
+
 def test_a_probability_in_the_band_is_unsure_whatever_the_re_savings_say():
     for real in (0.4, 0.5, 0.6):
         judgement = judged(real, real, unsure_band=(0.4, 0.6))
