@@ -237,7 +237,8 @@ class PixelDCNN(nn.Module):
     weights of an Attribution are given, that says how the shares differ; else they are those of the last features.
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
-    Where a recogniser is given, its logits of classes are added.
+    Where a recogniser is given, its logits of classes are added; one in the DCNN's place is asked as it is beside one,
+    of the mirror image, too.
     Where spans of `network`, and of the `recogniser`, are given (see dcgan/levels.py), both compute in 8 bits.
     """
 
