@@ -298,10 +298,14 @@ class Recogniser(nn.Module):
         return None, self.class_head(self.dropout(self.pool(self.features(images))))
 
     def recognise(self, images: Tensor) -> Tensor:
-        """Logits N,K; of a picture and its mirror image the mean, where it has learnt from both."""
+        """Logits N,K, of what is `seen`."""
+        return self.class_head(self.seen(images))
+
+    def seen(self, images: Tensor) -> Tensor:
+        """What the head sees, N,F; of a picture and its mirror image the mean, where it has learnt from both."""
         if not self.mirrors:
-            return self(images)[1]
-        both = self(torch.cat([images, images.flip(3)]))[1]
+            return self.pool(self.features(images))
+        both = self.pool(self.features(torch.cat([images, images.flip(3)])))
         return both.unflatten(0, (2, -1)).mean(0)
 
     stages = DCNN.stages

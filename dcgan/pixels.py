@@ -237,8 +237,8 @@ class PixelDCNN(nn.Module):
     weights of an Attribution are given, that says how the shares differ; else they are those of the last features.
     `features` N,F are what both heads see, pooled: the space in which sets of pictures are compared.
     `typical` N, where the statistics for it are given (see Typicality): how ordinary the picture is among real ones.
-    Where a recogniser is given, its logits of classes are added; one in the DCNN's place is asked as it is beside one,
-    of the mirror image, too.
+    Where a recogniser is given, its logits of classes are added. One in the DCNN's place is asked as it is beside one,
+    of the mirror image, too: `features` are the means of both.
     Where spans of `network`, and of the `recogniser`, are given (see dcgan/levels.py), both compute in 8 bits.
     """
 
@@ -264,6 +264,9 @@ class PixelDCNN(nn.Module):
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         images = to_images(fit(pixels, self.network.image_size, self.network.channels))
+        if isinstance(self.network, Recogniser):
+            seen = self.network.seen(images)
+            return {"features": seen, "classes": self.network.class_head(seen).softmax(1)}
         stages = self.network.stages(images)
         features = stages[-1]
         out = {"features": self.network.pool(features)}
@@ -274,8 +277,7 @@ class PixelDCNN(nn.Module):
             if self.attribution is not None:
                 out["evidence"] = logit[:, None, None] + self.attribution(stages)
         if self.network.class_head is not None:
-            alone = isinstance(self.network, Recogniser)
-            logits = self.network.recognise(images) if alone else self.network.class_head(out["features"])
+            logits = self.network.class_head(out["features"])
             helped = logits if self.recogniser is None else logits + self.recogniser.recognise(images)
             out["classes"] = helped.softmax(1)
         if self.typicality is not None:

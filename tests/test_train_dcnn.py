@@ -544,6 +544,19 @@ def as_it_runs(model: DCNN, folder: Path) -> list[str]:
     return [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
 
 
+def test_a_recogniser_is_exported_alone_as_it_is_asked_beside_a_dcnn(residual, shades, tmp_path):
+    export([Path(residual)], tmp_path / "bundle")
+    referee, network = Bundle(tmp_path / "bundle").referee, checkpoint.network_of(checkpoint.load(residual))
+    pictures = load(checkpoint.load(residual)["config"]).images[:50]
+    said = referee(pictures.permute(0, 2, 3, 1).contiguous().numpy())
+    with torch.no_grad():
+        seen, classes = network.seen(to_images(pictures)), network.recognise(to_images(pictures)).softmax(1)
+    np.testing.assert_allclose(said["features"], seen, 1e-3, 1e-4)
+    np.testing.assert_allclose(said["classes"], classes, atol=1e-4)
+    convolutions = [node for node in onnx.load(referee.path).graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 1 + 3 * 2  # once, for both sides together
+
+
 @pytest.mark.parametrize(("kind", "weights"), [("recogniser", "fp32"), ("residual", "fp16")])
 def test_a_recogniser_tells_the_classes_in_a_dcnns_place(kind, shades, gan, tmp_path, weights, request):
     recogniser = request.getfixturevalue(kind)
