@@ -22,10 +22,9 @@ import numpy as np
 
 from dcgan import checkpoint, probes, verdicts
 from dcgan.config import DcnnConfig, GanConfig, RunConfig, TrainingError
-from dcgan.data import Pictures, hold_out, load, load_files, open_source
+from dcgan.data import Pictures, hold_out, load
 from dcgan.eyes import as_pixels, find_eyes, has_eyes, in_batches
 from dcgan.models import make_gan
-from dcgan.named import NAMED_SETS, DataError
 from dcgan.players import (
     Player,
     as_pictures,
@@ -40,9 +39,10 @@ from dcgan.players import (
     torch_player,
 )
 from dcgan.run import pick_device
+from dcgan.unseen import MEMORY, config_of, data_of, load_target, load_training, load_unseen
 from dcgan.yardstick import Yardstick, make_row, rounded, sample
 from export.card import measured
-from export.runtime import DCNN, MANIFEST, SENTENCES, Bundle, Generator
+from export.runtime import MANIFEST, SENTENCES, Bundle
 
 MOST = 10_000  # pictures of each set that are compared, where --n does not say
 JUDGED = 2_500  # real pictures that a DCNN tells from as many fakes, where --n does not say
@@ -56,52 +56,6 @@ SHOWN_BY = PROBES | {
     "unlike": "typical_auc",
 }
 OF_RUNS = ("known", "bundled")
-MEMORY = 512  # MB of each set of pictures that are kept in memory
-
-
-# --- real pictures ------------------------------------------------------------------------------------------------
-
-
-def load_unseen(c: RunConfig) -> Pictures:
-    """The test pictures, or where there is no test/ folder those that training held back; named for what they are."""
-    unseen, part = load(c, "test"), "test"
-    if unseen is None:
-        unseen, part = hold_out(load(c), c.validation)[1], "pictures held back"
-    if not len(unseen):
-        raise TrainingError(f"--data {c.data} has no test/ folder, and training held nothing back: all has been seen.")
-    return dataclasses.replace(unseen, facts=unseen.facts | {"name": f"{unseen.facts['name']} {part}"})
-
-
-def load_training(c: RunConfig) -> Pictures:
-    """The pictures that a training may have seen: the training split, less what is held back where that is measured."""
-    return load(c) if load(c, "test") is not None else hold_out(load(c), c.validation)[0]
-
-
-def load_target(path: Path, like: Pictures) -> Pictures:
-    """The pictures of a folder or zip, at the size and in the channels of `like`. Raises TrainingError."""
-    channels, size = like.images.shape[1:3]
-    try:
-        c = RunConfig(data=str(path), image_size=size, channels=channels, memory=MEMORY)
-        return load_files(open_source(path), c, "train", {"name": path.resolve().stem})
-    except DataError as error:
-        raise TrainingError(str(error).removeprefix("--data ")) from error
-
-
-def data_of(bundle: Bundle) -> str:
-    """The --data that a bundle was trained on, where it is a named set. Raises TrainingError."""
-    kind = next(kind for kind in ("generator", "dcnn", "referee") if bundle.has(kind))
-    facts = getattr(bundle, kind).facts
-    for data, named in NAMED_SETS.items():
-        if named.facts["name"] == facts["data"]["name"]:
-            return data
-    raise TrainingError(f"{bundle.folder} was trained on {facts['data']['name']}: name these pictures with --data.")
-
-
-def config_of(model: DCNN | Generator, data: str) -> RunConfig:
-    """What it was trained on, as far as its file says."""
-    facts = model.facts
-    sizes = {"image_size": facts["image_size"], "channels": facts["channels"]}
-    return RunConfig(data=data, validation=facts["config"]["validation"], **sizes)
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ from dcgan import metrics
 from dcgan.checkpoint import write_aside
 from dcgan.config import RunConfig, TrainingError
 from dcgan.data import Pictures, load
-from dcgan.evaluate import data_of, load_training, load_unseen
 from dcgan.eyes import as_pixels
+from dcgan.unseen import data_of, load_training, load_unseen
 from dcgan.yardstick import HARMS, harmed, sample
 from export.card import HUB_LICENCES, write_card
 from export.neighbours import (

@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "dcgan/eyes.py": {"torch", "numpy", "dcgan", "export.runtime"},
     "dcgan/degrade.py": {"numpy", "torch", "PIL", "tqdm", "dcgan", "export.resave"},
     "dcgan/evaluate.py": {"numpy", "dcgan", "export.card", "export.runtime", *GROUND},
+    "dcgan/unseen.py": {"dcgan", "export.runtime"},
     "dcgan/verdicts.py": {"numpy", "PIL", "dcgan", "export.resave", "export.runtime", "export.verdict"},
     "dcgan/train_dcnn.py": {"numpy", "torch", "tqdm", "dcgan", "export.resave"},
     "dcgan/players.py": {"torch", "numpy", "dcgan", "export.runtime", *GROUND},

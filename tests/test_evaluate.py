@@ -13,6 +13,7 @@ from PIL import Image
 
 from dcgan import evaluate, eyes, metrics, players, train_dcnn, train_gan, yardstick
 from dcgan.config import RunConfig
+from dcgan.unseen import load_unseen
 from export import to_onnx
 from export.card import measured
 from export.runtime import Bundle
@@ -149,7 +150,7 @@ def test_what_a_recogniser_says_alone_is_a_figure_of_its_own(toy_pictures):
     def always(label: int):
         return lambda pixels: {"classes": np.tile(np.eye(2, dtype=np.float32)[label], (len(pixels), 1))}
 
-    unseen = evaluate.load_unseen(RunConfig(data=str(toy_pictures)))
+    unseen = load_unseen(RunConfig(data=str(toy_pictures)))
     unseen = unseen[torch.arange(40)]  # 32 crosses and 8 discs
     player = players.Player(always(0), 16, 1, list(unseen.classes), recognise=always(1))
     rows = {row["metric"]: row["value"] for row in evaluate.measure_dcnn("referee", player, unseen, {}, {}, 10).rows}
