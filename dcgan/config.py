@@ -140,8 +140,9 @@ class DcnnConfig(RunConfig):
     augment: str = knob(
         "flip",
         "shift: moved by up to 2 pixels; flip: mirrored too (not for text); turns: as flip, but every picture comes "
-        "once an epoch, and is mirrored in every second; cut: as flip, and a square of it becomes grey",
-        choices=("none", "shift", "flip", "turns", "cut"),
+        "once an epoch, and is mirrored in every second; cut: as flip, and a square of it becomes grey; mix: as flip, "
+        "and a square of it becomes another's, as its target does (without --gan)",
+        choices=("none", "shift", "flip", "turns", "cut", "mix"),
     )
     degrade: float = knob(
         -1.0,
@@ -338,7 +339,7 @@ def check(c: RunConfig) -> None:
         require("validation", lambda x: x > 0, "--calibrate-on needs held-back pictures, so it must be above 0")
     if getattr(c, "gan", ()):
         require("architecture", lambda a: a != "recogniser", "that learns classes alone, and so has no use for --gan")
-        require("augment", lambda a: a != "turns", "those are of real pictures alone, and so not for --gan")
+        require("augment", lambda a: a not in ("turns", "mix"), "that is for real pictures alone, and so not for --gan")
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if getattr(c, "recogniser", ""):
         require("recogniser", lambda _: c.gan, "that is for a DCNN that learns fakes, so --gan has to name some")

@@ -163,13 +163,31 @@ def degrade(images: Tensor, worn: Tensor, hit: Tensor, bank: Tensor) -> Tensor:
 
 def augment(images: Tensor, how: str) -> Tensor:
     """Images N,C,S,S: as they are (`none`); moved (`shift`, and `turns`, which come mirrored: dcgan.data.Epochs);
-    mirrored or not as well (`flip`); a square of half a side cut out of half of them, too (`cut`).
+    mirrored or not as well (`flip`, and `mix`, for which see `mix`); a square of half a side cut out of half of them,
+    too (`cut`).
     """
-    if how in ("flip", "cut"):
+    if how in ("flip", "cut", "mix"):
         images = mirror(images)
     if how != "none":
         images = shift(images)
     return cut_out(images, 0.5) if how == "cut" else images
+
+
+def mix(images: Tensor, target: Tensor, p: float) -> tuple[Tensor, Tensor]:
+    """Images N,C,S,S, in which with probability p a square, of any size and anywhere, is that of another one; and their
+    target N,K, as much the other's as the square is of the picture.
+
+    Yun et al., CutMix: regularization strategy to train strong classifiers with localizable features, 2019, section
+    3.1.
+    """
+    n, size, device = len(images), images.shape[2], images.device
+    half = size / 2 * torch.rand(n, 1, 1, device=device).sqrt()  # so that all areas are as likely
+    centre = size * torch.rand(n, 2, 1, device=device)
+    near = (torch.arange(size, device=device) + 0.5 - centre).abs() <= half  # N,2,S
+    square = near[:, 0, :, None] & near[:, 1, None, :] & (torch.rand(n, 1, 1, device=device) < p)
+    other = torch.randperm(n, device=device)
+    share = square.float().mean((1, 2))
+    return torch.where(square[:, None], images[other], images), torch.lerp(target, target[other], share[:, None])
 
 
 def mirror(images: Tensor) -> Tensor:

@@ -7,15 +7,17 @@ from collections import Counter
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from dcgan.config import DcnnConfig, TrainingError
 from dcgan.data import Batches, Epochs, Pictures, hold_out
-from dcgan.degrade import augment, degrade, softeners, worn_copies
+from dcgan.degrade import augment, degrade, mix, softeners, worn_copies
 from dcgan.pixels import to_images
 from dcgan.players import Player, draw, form, load_fitting, seeds_of, share_out
 from export.latents import label_of_seed
 
+MIXED = 0.5  # share of the pictures in which there is a part of another one, where any are
 MOST_FAKES = 200_000  # kept in memory, however many the real pictures are; and as many re-encoded ones of each kind
 
 
@@ -90,7 +92,7 @@ class Lessons:
         return min(MOST_FAKES, math.ceil(self.c.degrade * a_step * self.c.steps))
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor | None]:
-        """Images N,C,S,S in [-1, 1], and the labels of the real ones among them."""
+        """Images N,C,S,S in [-1, 1], and the labels N of the real ones among them; N,K where they are mixed."""
         images, label = self.batch(step)
         if self.fake:
             images = torch.cat([images, to_images(self.pick(self.fake[0], self.n_fake))])
@@ -101,7 +103,10 @@ class Lessons:
                 label = torch.where(hit[: len(label)], worn.labels, label)
             fakes = [self.pick(pool, self.n_fake) for pool in self.fake[1:]]
             images = degrade(images, torch.cat([worn.images, *fakes]), hit, self.bank)
-        return augment(images, self.c.augment).contiguous(memory_format=torch.channels_last), label
+        images = augment(images, self.c.augment)
+        if self.c.augment == "mix":
+            images, label = mix(images, F.one_hot(label, len(self.batch.pictures.classes)).float(), MIXED)
+        return images.contiguous(memory_format=torch.channels_last), label
 
     def sample(self, n: int) -> Tensor:
         """Images N,C,S,S in [-1, 1], about n, as many of each kind: real ones and fakes, clean and degraded."""

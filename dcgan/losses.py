@@ -71,15 +71,17 @@ def binary_mse(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def class_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """smoothing: share of the target that is spread over all classes (Szegedy et al., Rethinking the Inception
-    architecture for computer vision, 2016, section 7)."""
+    """labels: int64 N, or shares of the classes N,K. smoothing: share of the target that is spread over all of them
+    (Szegedy et al., Rethinking the Inception architecture for computer vision, 2016, section 7).
+    """
     return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def class_mse(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean squared error of softmax against one-hot, summed over the classes."""
+    """Mean squared error of softmax against one-hot, or against shares N,K, summed over the classes."""
     K = logits.shape[1]
-    target = F.one_hot(labels, K) * (1 - smoothing) + smoothing / K
+    shares = labels if labels.ndim == 2 else F.one_hot(labels, K)
+    target = shares * (1 - smoothing) + smoothing / K
     return (logits.softmax(1) - target).square().sum(1).mean()
 
 

@@ -350,5 +350,5 @@ def make_dcnn(c: DcnnConfig, classes: int) -> DCNN | Recogniser:
     sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
     sizes |= {"dropout": c.dropout, "blocks": c.blocks, "activation": c.activation}
     if c.architecture == "recogniser":
-        return Recogniser(**sizes, mirrors=c.augment in ("flip", "turns", "cut"))
+        return Recogniser(**sizes, mirrors=c.augment in ("flip", "turns", "cut", "mix"))
     return DCNN(**sizes, judges_reality=bool(c.gan))

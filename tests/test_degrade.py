@@ -9,7 +9,7 @@ from processes import one_thread  # noqa: F401 - a fixture
 from torch.nn import functional as F
 
 from dcgan import degrade
-from dcgan.degrade import augment, passed_on, softeners, worn_copies
+from dcgan.degrade import augment, mix, passed_on, softeners, worn_copies
 from dcgan.pixels import to_images, to_levels
 from export.resave import encoded
 
@@ -236,3 +236,24 @@ def test_what_must_not_be_mirrored_is_not():
     padded = F.pad(images[:1], (2, 2, 2, 2), mode="replicate")
     ways = [padded[:, :, y : y + 9, x : x + 9] for y in range(5) for x in range(5)]
     assert sum((moved == way).all((1, 2, 3)).sum() for way in ways) == 200
+
+
+def test_of_mixed_pictures_the_target_is_anothers_as_far_as_the_pixels_are():
+    torch.manual_seed(0)
+    n = 2000
+    images = torch.arange(n).float()[:, None, None, None].expand(n, 2, 12, 12).contiguous()  # each knows whose it is
+    mixed, target = mix(images, torch.eye(n), 0.5)
+    assert torch.equal(mixed[:, 0], mixed[:, 1])
+    for i, (picture, shares) in enumerate(zip(mixed[:, 0], target, strict=True)):
+        owners, pixels = picture.unique(return_counts=True)
+        assert shares.count_nonzero() == len(owners) <= 2
+        torch.testing.assert_close(shares[owners.long()], pixels / 144)
+        of_another = picture != i
+        rows, columns = of_another.any(1), of_another.any(0)
+        assert torch.equal(of_another, rows[:, None] & columns)  # a rectangle, for the edge may cut the square
+        for side in (rows, columns):
+            assert (side.int().diff().abs().sum() + side[0] + side[-1]) in (0, 2)  # without a gap
+    own = target.diagonal()
+    assert (own == 1).float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert own.min() < 0.1
+    assert torch.equal(mix(images, torch.eye(n), 0.0)[0], images)

@@ -151,6 +151,13 @@ def test_labels_are_those_of_the_pictures_however_many_are_degraded(shades):
         assert len(label) == 200
 
 
+def test_labels_of_mixed_pictures_are_shares(shades):
+    images, label = lesson(make_lessons(shades, degrade=0.0, augment="mix"), 1)
+    torch.testing.assert_close(label.sum(1), torch.ones(200))
+    torch.testing.assert_close(label[:, 1], (images > 0).float().mean((1, 2, 3)))  # light
+    assert 20 < ((label[:, 1] > 0) & (label[:, 1] < 1)).sum() < 90  # half of the half that meets the other class
+
+
 def test_the_same_share_of_real_and_fake_is_degraded(shades):
     flat = Pictures(torch.full((20, 3, 16, 16), 255, dtype=torch.uint8), None, (), {})
     flat.images[:, :, 5:11, 3:9] = 0

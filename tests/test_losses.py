@@ -176,6 +176,17 @@ def test_classifier_losses_fall_along_their_gradient(name):
 
 
 @pytest.mark.parametrize("loss", [class_cross_entropy, class_mse])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_target_may_be_of_several_classes(loss, smoothing):
+    logits, labels = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), tensor([0, 2, 1, 1, 0])
+    whole = torch.eye(3)[labels]
+    assert loss(logits, whole, smoothing).item() == pytest.approx(loss(logits, labels, smoothing).item(), rel=1e-6)
+    half = torch.lerp(whole, whole.roll(1, 0), 0.5)
+    best = (half * (1 - smoothing) + smoothing / 3).clamp(min=1e-9).log()
+    assert loss(best, half, smoothing) < loss(best + 0.3 * logits, half, smoothing)
+
+
+@pytest.mark.parametrize("loss", [class_cross_entropy, class_mse])
 def test_smoothed_targets_are_right_only_for_who_is_not_certain(loss):
     label = tensor([0])
 

@@ -197,7 +197,7 @@ def test_a_recogniser_begins_by_passing_on_what_it_sees():
 
 def test_a_recogniser_that_learns_from_mirrored_pictures_looks_at_both_sides():
     images = torch.rand(3, 1, 16, 16)
-    for augment, mirrors in (("turns", True), ("cut", True), ("shift", False), ("none", False)):
+    for augment, mirrors in (("turns", True), ("cut", True), ("mix", True), ("shift", False), ("none", False)):
         c = DcnnConfig(architecture="recogniser", image_size=16, channels=1, width=4, augment=augment)
         network = make_dcnn(c, 5).eval()
         there, back = network.recognise(images), network.recognise(images.flip(3))

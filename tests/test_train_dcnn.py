@@ -650,7 +650,8 @@ def test_what_is_no_recogniser_or_of_other_pictures_is_a_sentence(recogniser, sh
     for changes, sentence in (
         ({"recogniser": recogniser, "gan": ()}, "--recogniser is .*; that is for a DCNN that learns fakes"),
         ({"architecture": "recogniser"}, "--architecture is recogniser; that learns classes alone"),
-        ({"augment": "turns"}, "--augment is turns; those are of real pictures alone"),
+        ({"augment": "turns"}, "--augment is turns; that is for real pictures alone"),
+        ({"augment": "mix"}, "--augment is mix; that is for real pictures alone"),
     ):
         with pytest.raises(TrainingError, match=sentence):
             train_dcnn(dataclasses.replace(c, out=str(tmp_path / "other"), **changes))
