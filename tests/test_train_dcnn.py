@@ -46,15 +46,33 @@ TOY = {"width": 4, "batch": 16, "steps": 4, "tick": 2, "image_size": 16, "device
 
 
 @pytest.fixture(scope="module")
-def shades(tmp_path_factory) -> str:
-    return str(dark_and_light(tmp_path_factory.mktemp("shades") / "shades"))
+def shades(once) -> str:
+    return str(once("shades/shades", dark_and_light))
 
 
 @pytest.fixture(scope="module")
-def gan(shades, tmp_path_factory) -> str:
-    out = str(tmp_path_factory.mktemp("runs") / "gan")
-    train_gan(GanConfig(data=shades, out=out, latent_dim=4, **TOY | {"steps": 2}))
-    return out
+def gan(shades, once) -> str:
+    toy = {"latent_dim": 4, **TOY | {"steps": 2}}
+    return str(once("runs/shades-gan", lambda out: train_gan(GanConfig(data=shades, out=str(out), **toy))))
+
+
+@pytest.fixture(scope="module")
+def gan_bundle(gan, once) -> Path:
+    """Its bundle, without a DCNN."""
+    return once("bundles/gan", lambda out: export([Path(gan)], out))
+
+
+@pytest.fixture(scope="module")
+def judge(shades, gan, once) -> DcnnConfig:
+    """A run against it."""
+    c = DcnnConfig(data=shades, gan=(gan,), **TOY | {"width": 16, "steps": 20})
+    run = once("runs/judge", lambda out: train_dcnn(dataclasses.replace(c, out=str(out))))
+    return dataclasses.replace(c, out=str(run))
+
+
+@pytest.fixture(scope="module")
+def judge_bundle(judge, once) -> Path:
+    return once("bundles/judge", lambda out: export([Path(judge.out)], out))
 
 
 def log_of(c: DcnnConfig) -> list[dict]:
@@ -163,9 +181,8 @@ def test_the_averaged_generator_makes_the_fakes(gan):
     assert np.array_equal(drawn, expected)
 
 
-def test_the_generator_of_a_bundle_makes_the_same_fakes(shades, gan, tmp_path):
-    bundle = tmp_path / "bundle"
-    export([Path(gan)], bundle)
+def test_the_generator_of_a_bundle_makes_the_same_fakes(shades, gan, gan_bundle, tmp_path):
+    bundle = shutil.copytree(gan_bundle, tmp_path / "bundle")
     c = DcnnConfig(data=shades, out=str(tmp_path / "run"), gan=(str(bundle),), **TOY)
     train_dcnn(c)
     assert checkpoint.load(c.out)["data"]["fakes"] == [checkpoint.load(gan)["sha256"]]
@@ -445,14 +462,14 @@ def test_the_network_that_is_kept_may_be_a_mean_of_both_ends(shades, gan, tmp_pa
 
 
 @pytest.mark.parametrize("weights", ["fp32", "fp16"])
-def test_a_bundle_is_read_back_and_unfolded(shades, gan, tmp_path, weights):
-    first = DcnnConfig(data=shades, out=str(tmp_path / "first"), gan=(gan,), **TOY | {"width": 16})
-    train_dcnn(first)
-    export([Path(first.out)], tmp_path / "bundle", weights=weights)
-    bundle = Bundle(tmp_path / "bundle")
+def test_a_bundle_is_read_back_and_unfolded(judge, judge_bundle, tmp_path, weights):
+    bundle = Bundle(judge_bundle)
+    if weights == "fp16":
+        export([Path(judge.out)], tmp_path / "bundle", weights=weights)
+        bundle = Bundle(tmp_path / "bundle")
     found = learnt(bundle.folder)
-    assert (found.classes, found.sha256) == (("dark", "light"), checkpoint.load(first.out)["sha256"])
-    pictures = load(first)
+    assert (found.classes, found.sha256) == (("dark", "light"), checkpoint.load(judge.out)["sha256"])
+    pictures = load(judge)
     pixels = pictures.images[:50].permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()
     expected = bundle.dcnn(pixels)
     call = on_arrays(PixelDCNN(found.network), CPU)
@@ -470,43 +487,38 @@ def test_a_bundle_is_read_back_and_unfolded(shades, gan, tmp_path, weights):
     assert torch.allclose(norm.running_var, seen.var(1), rtol=1e-2)
 
 
-def test_a_run_may_begin_with_a_bundle_and_have_it_as_a_teacher(shades, gan, tmp_path):
-    first = DcnnConfig(data=shades, out=str(tmp_path / "first"), gan=(gan,), **TOY | {"steps": 20})
-    train_dcnn(first)
-    bundle = tmp_path / "bundle"
-    export([Path(first.out)], bundle)
-    second = dataclasses.replace(first, out=str(tmp_path / "second"), start=str(bundle), teacher=str(bundle), lr=0.0)
+def test_a_run_may_begin_with_a_bundle_and_have_it_as_a_teacher(judge, judge_bundle, gan_bundle, tmp_path):
+    bundle = str(judge_bundle)
+    second = dataclasses.replace(judge, out=str(tmp_path / "second"), start=bundle, teacher=bundle, lr=0.0)
     train_dcnn(second)
-    state, sha256 = checkpoint.load(second.out), checkpoint.load(first.out)["sha256"]
+    state, sha256 = checkpoint.load(second.out), checkpoint.load(judge.out)["sha256"]
     assert (state["data"]["start"], state["data"]["teacher"]) == (sha256, sha256)
-    images = load(first).images[:50]
+    images = load(judge).images[:50]
     before, after = (predict(learnt(place).network, images)[1].softmax(1) for place in (bundle, second.out))
     assert (before - after).abs().max() < 0.05  # statistics are of other batches, weights the same
     with pytest.raises(TrainingError, match=rf"--start {bundle} is of another form"):
         train_dcnn(dataclasses.replace(second, out=str(tmp_path / "third"), width=8))
-    export([Path(gan)], tmp_path / "lacking", without=("critic.onnx",))
     with pytest.raises(TrainingError, match=r"There is no model at .*dcnn.onnx"):
-        train_dcnn(dataclasses.replace(second, out=str(tmp_path / "fourth"), start=str(tmp_path / "lacking")))
+        train_dcnn(dataclasses.replace(second, out=str(tmp_path / "fourth"), start=str(gan_bundle)))
 
 
 # --- recognisers --------------------------------------------------------------------------------------------------
 
 
-def make_recogniser(folder: Path, shades: str, **changes) -> str:
+def make_recogniser(out: Path, shades: str, **changes) -> None:
     toy = TOY | {"steps": 24, "tick": 24, "width": 16, "channels": 3, "lr": 0.03} | changes
-    train_dcnn(DcnnConfig(**PRESETS["fast"] | toy, preset="fast", data=shades, out=str(folder / "recogniser")))
-    return str(folder / "recogniser")
+    train_dcnn(DcnnConfig(**PRESETS["fast"] | toy, preset="fast", data=shades, out=str(out)))
 
 
 @pytest.fixture(scope="module")
-def recogniser(shades, tmp_path_factory) -> str:
-    return make_recogniser(tmp_path_factory.mktemp("runs"), shades)
+def recogniser(shades, once) -> str:
+    return str(once("runs/recogniser", lambda out: make_recogniser(out, shades)))
 
 
 @pytest.fixture(scope="module")
-def residual(shades, tmp_path_factory) -> str:
+def residual(shades, once) -> str:
     """A recogniser with residual blocks."""
-    return make_recogniser(tmp_path_factory.mktemp("runs"), shades, blocks=1)
+    return str(once("runs/residual", lambda out: make_recogniser(out, shades, blocks=1)))
 
 
 def test_a_recogniser_learns_the_classes_and_keeps_its_first_layer(recogniser, shades):
