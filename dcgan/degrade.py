@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from dcgan.augment import cut_out
+from dcgan.augment import cut_out, happens
 from dcgan.pixels import to_images, to_levels
 from export.resave import encoded, shrunk
 
@@ -184,16 +184,15 @@ def mix(images: Tensor, target: Tensor, p: float) -> tuple[Tensor, Tensor]:
     half = size / 2 * torch.rand(n, 1, 1, device=device).sqrt()  # so that all areas are as likely
     centre = size * torch.rand(n, 2, 1, device=device)
     near = (torch.arange(size, device=device) + 0.5 - centre).abs() <= half  # N,2,S
-    square = near[:, 0, :, None] & near[:, 1, None, :] & (torch.rand(n, 1, 1, device=device) < p)
+    square = (near[:, 0, :, None] & near[:, 1, None, :]).unsqueeze(1) & happens(p, images)
     other = torch.randperm(n, device=device)
-    share = square.float().mean((1, 2))
-    return torch.where(square[:, None], images[other], images), torch.lerp(target, target[other], share[:, None])
+    share = square.float().mean((2, 3))  # N,1
+    return torch.where(square, images[other], images), torch.lerp(target, target[other], share)
 
 
 def mirror(images: Tensor) -> Tensor:
     """Half of the images N,C,S,S left to right."""
-    chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-    return torch.where(chosen, images.flip(3), images)
+    return torch.where(happens(0.5, images), images.flip(3), images)
 
 
 def shift(images: Tensor) -> Tensor:
