@@ -106,7 +106,10 @@ class DcnnConfig(RunConfig):
         choices=("usual", "fast"),
     )
     architecture: str = knob(
-        "dcnn", "recogniser: a network for classes alone, so without --gan", choices=("dcnn", "recogniser")
+        "dcnn",
+        "recogniser, and resnet, which is thinner, deeper and slower to learn: networks for classes alone, so without "
+        "--gan",
+        choices=("dcnn", "recogniser", "resnet"),
     )
     gan: tuple[str, ...] = knob(
         (),
@@ -125,7 +128,7 @@ class DcnnConfig(RunConfig):
     blocks: int = knob(
         1,
         "residual blocks of two convolutions after the last pooling; of a recogniser after each of them, in place of "
-        "a convolution",
+        "a convolution; of a resnet before the first, too",
         before=0,
     )
     activation: str = knob(
@@ -338,7 +341,7 @@ def check(c: RunConfig) -> None:
     if getattr(c, "calibrate_on", ()) and not c.folds:
         require("validation", lambda x: x > 0, "--calibrate-on needs held-back pictures, so it must be above 0")
     if getattr(c, "gan", ()):
-        require("architecture", lambda a: a != "recogniser", "that learns classes alone, and so has no use for --gan")
+        require("architecture", lambda a: a == "dcnn", "that learns classes alone, and so has no use for --gan")
         require("augment", lambda a: a not in ("turns", "mix"), "that is for real pictures alone, and so not for --gan")
         require("batch", lambda n: n >= 2, "with --gan it must be at least 2, one real picture and one fake")
     if getattr(c, "recogniser", ""):

@@ -106,7 +106,7 @@ def insert(network: Network, make: Callable[[], nn.Module]) -> list[nn.Sequentia
         for layer in parts:
             if isinstance(layer, nn.Sequential):
                 layers.append(layer)
-                rectified = isinstance(layer[-1], nn.ReLU)
+                rectified = isinstance(layer[-1], nn.ReLU | nn.Identity)
                 if not rectified:
                     layer.insert(1, make())
                 if rectified or i + 1 < len(stages) or layer is not parts[-1]:

@@ -246,12 +246,15 @@ def convolutions(a: int, b: int, activation: str) -> list[nn.Sequential]:
 class Residual(nn.Module):
     """Features N,C,h,w and a correction to them: He et al., Deep residual learning for image recognition, 2016, 3.1."""
 
-    def __init__(self, width: int, activation: str):
+    def __init__(self, width: int, activation: str, last: bool = False):
+        """last: whether the second activation is that of the sum, so that a correction can take away, too."""
         super().__init__()
-        self.correction = nn.Sequential(*convolutions(width, width, activation))
+        first, second = convolutions(width, width, activation)
+        self.correction = nn.Sequential(first, second)
+        self.activation = second.pop(-1) if last else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.correction(features)
+        return self.activation(features + self.correction(features))
 
 
 class Recogniser(nn.Module):
@@ -281,18 +284,23 @@ class Recogniser(nn.Module):
         patch = 8 * channels  # both signs of each of its numbers
         self.whitening = nn.Conv2d(channels, patch, 2)
         self.whitening.weight.requires_grad_(False)
-        stages: list[nn.Module] = [nn.Sequential(self.whitening, ACTIVATIONS[activation]())]
-        side, before, after = image_size - 1, patch, width
+        groups, features = self.groups(image_size - 1, patch, width, blocks, activation)
+        self.features = nn.Sequential(nn.Sequential(self.whitening, ACTIVATIONS[activation]()), *groups)
+        self.dropout = nn.Dropout(dropout)
+        self.class_head = nn.Linear(features, classes, bias=False)
+        self.apply(begin_as_identity)
+
+    def groups(self, side: int, before: int, width: int, blocks: int, activation: str) -> tuple[list[nn.Module], int]:
+        """What follows on features N,before,side,side; and how many features it ends with."""
+        stages: list[nn.Module] = []
+        after = width
         while side > 3:
             first, second = convolutions(before, after, activation)
             first.insert(1, nn.MaxPool2d(2))
             stages.append(nn.Sequential(first) if blocks else nn.Sequential(first, second))
             stages += [Residual(after, activation) for _ in range(blocks)]
             side, before, after = side // 2, after, 4 * width
-        self.features = nn.Sequential(*stages)
-        self.dropout = nn.Dropout(dropout)
-        self.class_head = nn.Linear(before, classes, bias=False)
-        self.apply(begin_as_identity)
+        return stages, before
 
     def forward(self, images: Tensor) -> tuple[None, Tensor]:
         return None, self.class_head(self.dropout(self.pool(self.features(images))))
@@ -326,6 +334,31 @@ class Recogniser(nn.Module):
         self.whitening.bias.copy_(-both @ mean)
 
 
+class Resnet(Recogniser):
+    """A recogniser that is thinner, deeper and slower to learn: it looks at every place of the picture before it pools.
+
+    He et al. 2016, section 4.2: a convolution and residual blocks, at first of few channels, of twice as many after
+    each pooling, down to 7 x 7 places or fewer, of which the mean counts.
+    """
+
+    def groups(self, side: int, before: int, width: int, blocks: int, activation: str) -> tuple[list[nn.Module], int]:
+        stages: list[nn.Module] = []
+        while True:
+            first, _ = convolutions(before, width, activation)
+            if stages:
+                first.insert(1, nn.MaxPool2d(2))
+                side //= 2
+            stages += [nn.Sequential(first), *(Residual(width, activation, last=True) for _ in range(blocks))]
+            if side <= 7:
+                return stages, width
+            before, width = width, 2 * width
+
+    pool = DCNN.pool
+
+
+RECOGNISERS = {"recogniser": Recogniser, "resnet": Resnet}
+
+
 def begin_as_identity(module: nn.Module) -> None:
     """Each convolution passes on what it gets, as far as it has the channels; BatchNorm does not scale it again."""
     if isinstance(module, nn.Conv2d) and module.padding == (1, 1):
@@ -349,6 +382,6 @@ def make_dcnn(c: DcnnConfig, classes: int) -> DCNN | Recogniser:
     """The classifier of a resolved configuration; it judges reality if it has fakes to learn from."""
     sizes = {"image_size": c.image_size, "width": c.width, "channels": c.channels, "classes": classes}
     sizes |= {"dropout": c.dropout, "blocks": c.blocks, "activation": c.activation}
-    if c.architecture == "recogniser":
-        return Recogniser(**sizes, mirrors=c.augment in ("flip", "turns", "cut", "mix"))
+    if c.architecture in RECOGNISERS:
+        return RECOGNISERS[c.architecture](**sizes, mirrors=c.augment in ("flip", "turns", "cut", "mix"))
     return DCNN(**sizes, judges_reality=bool(c.gan))

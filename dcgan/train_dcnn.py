@@ -138,7 +138,7 @@ def train_dcnn(c: DcnnConfig) -> None:
 
     torch.manual_seed(c.seed)
     network = make_dcnn(c, len(pictures.classes))
-    if c.architecture == "recogniser":
+    if isinstance(network, Recogniser):
         network.whiten(to_images(training[some_of(len(training), MOST_WHITENED)].images[:]))
     network = network.to(device, memory_format=torch.channels_last)
     data |= begin_with(network, lessons)

@@ -9,7 +9,7 @@ from torch import nn
 
 from dcgan.folding import fold, plain
 from dcgan.levels import HIGHEST, LARGEST, Levels, as_multiples, has_levels, in_eight_bits, spans_of, to_multiples
-from dcgan.models import DCNN, Recogniser
+from dcgan.models import DCNN, Recogniser, Resnet
 
 NETWORKS = {
     "relu": lambda: DCNN(32, 8, 3, classes=4, blocks=2),
@@ -17,6 +17,7 @@ NETWORKS = {
     "no blocks": lambda: DCNN(28, 8, 1, classes=4),
     "recogniser": lambda: Recogniser(32, 8, 3, classes=4),
     "residual": lambda: Recogniser(32, 8, 3, classes=4, blocks=1),
+    "resnet": lambda: Resnet(32, 8, 3, classes=4, blocks=1, activation="relu"),
 }
 
 
@@ -86,7 +87,8 @@ def test_a_network_in_eight_bits_says_nearly_the_same(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "layers", "first"), [("relu", 6, 2), ("no blocks", 2, 2), ("recogniser", 6, 1), ("residual", 9, 1)]
+    ("kind", "layers", "first"),
+    [("relu", 6, 2), ("no blocks", 2, 2), ("recogniser", 6, 1), ("residual", 9, 1), ("resnet", 9, 1)],
 )
 def test_what_is_late_or_recognises_is_rounded_and_all_else_is_not(kind, layers, first):
     network = lively(NETWORKS[kind]())

@@ -13,6 +13,7 @@ from dcgan.models import (
     HourglassDiscriminator,
     HourglassGenerator,
     Recogniser,
+    Resnet,
     make_dcnn,
     make_gan,
 )
@@ -175,6 +176,27 @@ def test_a_recogniser_of_every_size_tells_classes_from_few_places(size, channels
     assert real is None
     assert classes.shape == (2, 5)
     assert 1 <= network.stages(torch.rand(2, channels, size, size))[-1].shape[-1] <= 3
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_resnet_looks_at_every_place_first_and_its_channels_double(size, channels):
+    images = torch.rand(2, channels, size, size)
+    network = Resnet(size, 2, channels, classes=5, blocks=2)
+    assert network(images)[1].shape == (2, 5)
+    shapes = [stage.shape[1:] for stage in network.stages(images)[1:]]
+    groups = shapes[::3]  # of a convolution and two blocks each
+    assert groups == [(2 * 2**i, (size - 1) >> i, (size - 1) >> i) for i in range(len(groups))]
+    assert [shape for shape in groups for _ in range(3)] == shapes
+    assert [side <= 7 for _, side, _ in groups] == [False] * (len(groups) - 1) + [True]
+
+
+def test_a_resnets_corrections_take_away_too():
+    torch.manual_seed(0)
+    block = Resnet(16, 4, 1, classes=5, blocks=1, activation="relu").features[2]
+    features = torch.rand(2, 4, 5, 5)
+    assert block.correction(features).min() < 0
+    assert torch.equal(block(features), (features + block.correction(features)).relu())
 
 
 def test_a_recogniser_sees_independent_numbers_of_one_size():

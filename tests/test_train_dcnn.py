@@ -521,6 +521,11 @@ def residual(shades, once) -> str:
     return str(once("runs/residual", lambda out: make_recogniser(out, shades, blocks=1)))
 
 
+@pytest.fixture(scope="module")
+def resnet(shades, once) -> str:
+    return str(once("runs/resnet", lambda out: make_recogniser(out, shades, architecture="resnet", width=8, blocks=1)))
+
+
 def test_a_recogniser_learns_the_classes_and_keeps_its_first_layer(recogniser, shades):
     state = checkpoint.load(recogniser)
     c, network = state["config"], checkpoint.network_of(state)
@@ -569,7 +574,7 @@ def test_a_recogniser_is_exported_alone_as_it_is_asked_beside_a_dcnn(residual, s
     assert len(convolutions) == 1 + 3 * 2  # once, for both sides together
 
 
-@pytest.mark.parametrize(("kind", "weights"), [("recogniser", "fp32"), ("residual", "fp16")])
+@pytest.mark.parametrize(("kind", "weights"), [("recogniser", "fp32"), ("residual", "fp16"), ("resnet", "fp32")])
 def test_a_recogniser_tells_the_classes_in_a_dcnns_place(kind, shades, gan, tmp_path, weights, request):
     recogniser = request.getfixturevalue(kind)
     c = DcnnConfig(data=shades, gan=(gan,), out=str(tmp_path / "dcnn"), channels=3, **TOY)
@@ -598,12 +603,13 @@ def test_a_recogniser_tells_the_classes_in_a_dcnns_place(kind, shades, gan, tmp_
     for name in ("real", "features"):
         np.testing.assert_allclose(exported[name], after[name], atol=1e-3)
     np.testing.assert_allclose(exported["classes"], after["classes"], atol=1e-4 if weights == "fp32" else 0.05)
-    gelus = {"recogniser": 5, "residual": 7}[kind]
+    gelus = {"recogniser": 5, "residual": 7, "resnet": 7}[kind]
     assert as_it_runs(model, tmp_path).count("Gelu") == gelus  # each at once, not in five steps
     poolings = [node for node in onnx.load(model.path).graph.node if node.op_type == "MaxPool"]
     kernels = [{each.name: helper.get_attribute_value(each) for each in node.attribute} for node in poolings]
     in_two_steps = [[2, 1], [1, 2]]  # so that no runtime moves a GELU before one
-    assert [kernel["kernel_shape"] for kernel in kernels] == [[2, 2], *in_two_steps, *in_two_steps]
+    of_recogniser = in_two_steps * {"recogniser": 2, "residual": 2, "resnet": 1}[kind]
+    assert [kernel["kernel_shape"] for kernel in kernels] == [[2, 2], *of_recogniser]
     facts = model.facts["recogniser"]
     assert facts["checkpoint_sha256"] == own["sha256"]
     assert facts["parameters"] == sum(p.numel() for p in checkpoint.network_of(own).parameters())
@@ -662,6 +668,7 @@ def test_what_is_no_recogniser_or_of_other_pictures_is_a_sentence(recogniser, sh
     for changes, sentence in (
         ({"recogniser": recogniser, "gan": ()}, "--recogniser is .*; that is for a DCNN that learns fakes"),
         ({"architecture": "recogniser"}, "--architecture is recogniser; that learns classes alone"),
+        ({"architecture": "resnet"}, "--architecture is resnet; that learns classes alone"),
         ({"augment": "turns"}, "--augment is turns; that is for real pictures alone"),
         ({"augment": "mix"}, "--augment is mix; that is for real pictures alone"),
     ):
@@ -672,7 +679,7 @@ def test_what_is_no_recogniser_or_of_other_pictures_is_a_sentence(recogniser, sh
 # --- 8 bits -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "weights"), [("recogniser", "fp32"), ("residual", "fp16")])
+@pytest.mark.parametrize(("kind", "weights"), [("recogniser", "fp32"), ("residual", "fp16"), ("resnet", "fp32")])
 def test_a_run_that_is_done_may_compute_in_8_bits(kind, shades, gan, tmp_path, monkeypatch, weights, request):
     recogniser = request.getfixturevalue(kind)
     for name in ("real", "classes", "typical"):
@@ -687,10 +694,10 @@ def test_a_run_that_is_done_may_compute_in_8_bits(kind, shades, gan, tmp_path, m
     train_dcnn(c)  # once is enough
     assert checkpoint.load(c.out)["sha256"] == state["sha256"]
     assert state["step"] == c.steps
-    layers = {"network": 2 * (1 + c.blocks), "recogniser": {"recogniser": 4, "residual": 6}[kind]}
+    layers = {"network": 2 * (1 + c.blocks), "recogniser": {"recogniser": 4, "residual": 6, "resnet": 6}[kind]}
     assert {name: len(spans) for name, spans in state["spans"].items()} == {
         "network": layers["network"] + c.blocks + 1,  # the sums and what comes first are rounded, too
-        "recogniser": 2 * layers["recogniser"] + {"recogniser": 0, "residual": 2}[kind],
+        "recogniser": 2 * layers["recogniser"] + {"recogniser": 0, "residual": 2, "resnet": 1}[kind],
     }
     pixels = load(c).images[:50].permute(0, 2, 3, 1).contiguous().numpy()
     plain, rounded = torch_player(before).call(pixels), torch_player(state).call(pixels)
