@@ -61,10 +61,10 @@ def _(x: Tensor, step: float, zero: int) -> Tensor:
     return torch.empty_like(x)
 
 
-def spans_of(network: Network, call: Callable[[Network, Tensor], object], images: Tensor) -> Tensor:
+def spans_of(network: Network, images: Tensor) -> Tensor:
     """The smallest and the largest number, float32 P,2, at each of the P places where `in_eight_bits` will round.
 
-    call: how the network is asked; images: N,C,S,S in [-1, 1] of all kinds that it is to be asked about.
+    images: N,C,S,S in [-1, 1] of all kinds that it is to be asked about.
     """
     network = fold(plain(copy.deepcopy(network)))
     spans: list[Span] = []
@@ -76,7 +76,7 @@ def spans_of(network: Network, call: Callable[[Network, Tensor], object], images
     insert(network, make)
     with torch.no_grad():
         for some in images.split(100):
-            call(network, some)
+            network.seen(some)
     return torch.tensor([[span.low, span.high] for span in spans])
 
 

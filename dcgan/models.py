@@ -215,9 +215,13 @@ class DCNN(nn.Module):
         self.class_head = nn.Linear(width, classes) if classes else None
 
     def forward(self, images: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        pooled = self.dropout(self.pool(self.features(images)))
+        pooled = self.dropout(self.seen(images))
         real = self.real_head(pooled).flatten() if self.real_head is not None else None
         return real, self.class_head(pooled) if self.class_head is not None else None
+
+    def seen(self, images: Tensor) -> Tensor:
+        """What the heads see, N,F."""
+        return self.pool(self.features(images))
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """What each stage and each residual block makes of images N,C,S,S: features N,F,h,w, the last ones last."""

@@ -408,11 +408,9 @@ def measure_spans(network: DCNN | Recogniser, record: dict, images: Tensor) -> d
     """The spans (dcgan/levels.py) of a network, and of the recogniser of a record, if there is one, on those images
     N,C,S,S in [-1, 1].
     """
-    ask = Recogniser.recognise if isinstance(network, Recogniser) else DCNN.__call__
-    found = {"network": levels.spans_of(network, ask, images)}
+    found = {"network": levels.spans_of(network, images)}
     if record:
-        recogniser = checkpoint.recogniser_of(record).to(images.device)
-        found["recogniser"] = levels.spans_of(recogniser, Recogniser.recognise, images)
+        found["recogniser"] = levels.spans_of(checkpoint.recogniser_of(record).to(images.device), images)
     return found
 
 

@@ -77,7 +77,7 @@ def test_a_network_in_eight_bits_says_nearly_the_same(kind):
     before, images = copy.deepcopy(network), images_for(network, 200)
     with torch.no_grad():
         expected = ask(before, images)
-        spans = spans_of(network, ask, images)
+        spans = spans_of(network, images)
         assert torch.equal(ask(network, images), expected)  # to be measured changes nothing
         in_eight_bits(network, spans)
         found = ask(network, images)
@@ -93,7 +93,7 @@ def test_a_network_in_eight_bits_says_nearly_the_same(kind):
 def test_what_is_late_or_recognises_is_rounded_and_all_else_is_not(kind, layers, first):
     network = lively(NETWORKS[kind]())
     before = fold(plain(copy.deepcopy(network)))
-    in_eight_bits(network, spans_of(network, ask, images_for(network, 50)))
+    in_eight_bits(network, spans_of(network, images_for(network, 50)))
 
     def convolutions(network: nn.Module) -> list[nn.Conv2d]:
         return [part for part in network.modules() if isinstance(part, nn.Conv2d)]
@@ -108,20 +108,20 @@ def test_what_is_late_or_recognises_is_rounded_and_all_else_is_not(kind, layers,
 def test_spans_are_those_of_the_pictures_and_include_0():
     network = lively(DCNN(16, 4, 1, classes=2))
     images = images_for(network, 50)
-    spans = spans_of(network, ask, images)
+    spans = spans_of(network, images)
     with torch.no_grad():
         entering = network.features[1][0](network.features[0](images))
         leaving = network.features(images)
     assert spans.shape == (3, 2)
     assert spans[0].tolist() == pytest.approx([0, entering.max().item()], rel=1e-5)
     assert spans[2].tolist() == pytest.approx([0, leaving.max().item()], rel=1e-5)
-    assert (spans_of(network, ask, images[:1])[:, 1] <= spans[:, 1]).all()
+    assert (spans_of(network, images[:1])[:, 1] <= spans[:, 1]).all()
 
 
 def test_a_network_without_late_stages_stays_as_it_is():
     network = lively(DCNN(8, 4, 1, classes=2))
     images = images_for(network, 10)
-    expected, spans = ask(network, images), spans_of(network, ask, images)
+    expected, spans = ask(network, images), spans_of(network, images)
     assert len(spans) == 0
     in_eight_bits(network, spans)
     torch.testing.assert_close(ask(network, images), expected)
