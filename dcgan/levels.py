@@ -106,10 +106,10 @@ def insert(network: Network, make: Callable[[], nn.Module]) -> list[nn.Sequentia
         for layer in parts:
             if isinstance(layer, nn.Sequential):
                 layers.append(layer)
-                rectified = isinstance(layer[-1], nn.ReLU | nn.Identity)
-                if not rectified:
+                rounded_once = isinstance(layer[-1], nn.ReLU | nn.Identity)  # no activation follows a folded norm
+                if not rounded_once:
                     layer.insert(1, make())
-                if rectified or i + 1 < len(stages) or layer is not parts[-1]:
+                if rounded_once or i + 1 < len(stages) or layer is not parts[-1]:
                     layer.append(make())
         if isinstance(stages[i], Residual):
             stages[i] = nn.Sequential(stages[i], make())
