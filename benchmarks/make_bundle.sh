@@ -18,7 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 && shift
 # What a generator draws early in its training gives itself away in other ways than what it draws at the end.
-further=() tells="" robust="" pupil="" twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
+further=() tells="" robust="" pupil="" thin="" twice=${MORE:-} spectral="--critic-norm spectral --r1 0 --r2 0"
 case $name in
   fashion-mnist)
     data=fashion-mnist others="cifar10 celeba64" gan="--steps 48000"
@@ -27,6 +27,8 @@ case $name in
     tells="--augment cut --smoothing 0.1 --ema 0.995 --tick 230"
     clean="--width 44 --steps 3910" robust="--width 44 --steps 1840 --lr 0.3 --degrade 0.2 --start-share 0.25"
     pupil="--width 32 --blocks 1 --steps 8280 --degrade 0.1 --teacher-share 0.5" # below a million weights
+    thin="--architecture resnet --activation relu --width 16 --blocks 3 --batch 128 --weight-decay 0.0005 --ema 0.999"
+    thin+=" --degrade 0.1 --teacher-share 0.5 --tick 460" # below a third of a million
     further=("squares --loss mse $spectral --no-conditional --seed 3 --steps 6000"
       "squares-early --loss mse $spectral --no-conditional --seed 3 --steps 3000"
       "seed-4 --no-conditional --seed 4 --steps 4500" "seed-4-early --no-conditional --seed 4 --steps 2000"
@@ -105,7 +107,10 @@ if [ -n "$robust" ]; then
   recogniser=(--recogniser "$runs-recogniser-more")
   if [ -n "$pupil" ]; then
     "${fast[@]}" --out "$runs-recogniser-deep" --teacher "$runs-recogniser-more" $pupil
-    recogniser=(--recogniser "$runs-recogniser-deep")
+    fast+=(--teacher "$runs-recogniser-deep" $thin)
+    "${fast[@]}" --out "$runs-resnet" --lr 0.2 --steps 23000 --seed 1
+    "${fast[@]}" --out "$runs-resnet-mix" --start "$runs-resnet" --augment mix --lr 0.15 --steps 34500 --seed 2
+    recogniser=(--recogniser "$runs-resnet-mix")
   fi
 fi
 if [ -n "${MORE:-}" ]; then
