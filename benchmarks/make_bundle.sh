@@ -9,7 +9,7 @@
 # KEEP=1 keeps the bundle's generator and referee, and makes a DCNN for them: the generator is among those it learns from.
 # MORE=1 lets the bundle's DCNN learn on, too, from smaller generators, of clothes and of cifar10 from further ones as
 # well, and from the bundle's own, but of clothes, twice as much as from another: all in an afternoon on two CPU cores.
-# The networks for classes come before: cifar10's take an hour and a half, those of clothes, each taught by another, seven.
+# The networks for classes come before: cifar10's take an hour and a half, clothes', each taught by another, seven.
 # The shipped ones were made as without, for earlier generators, on an H200, and have then learnt on so: that of clothes
 # seven times, first without further ones, then with more and more of them, at last with those below; those of cifar10
 # and faces twice, the first time without seed-1; that of cifar10 three times more, at last with its further ones below.
